@@ -1,0 +1,42 @@
+# make setup   .venv with everything in it
+# make demo    train, evaluate and draw on synthetic photos; output/demo
+# make test    unit and parity tests, doctests
+# make lint    ruff, format, import contract
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+SETUP_DONE := $(VENV)/.setup-done
+DEMO := output/demo
+
+.PHONY: setup demo test test-integration lint
+
+setup: $(SETUP_DONE)
+
+$(SETUP_DONE): requirements.txt setup.py tools/install_detectron2.py
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or \
+	sys.exit("error: Python 3.11 to 3.13 is needed, %s is %d.%d; try make PYTHON=python3.12 ..." \
+	% (sys.executable, *v))'
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(RUN) tools/install_detectron2.py
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+# --resume: an interrupted demo goes on, a finished one is evaluated once more
+demo: setup
+	$(RUN) tools/train_net.py --config-file configs/quick/synthetic.py --resume train.output_dir=$(DEMO)
+	$(RUN) tools/train_net.py --config-file configs/quick/synthetic.py --eval-only \
+	    train.init_checkpoint=$(DEMO)/model_final.pth train.output_dir=$(DEMO)/level_full \
+	    dataloader.test.dataset.names=synthetic_full_val_100
+	@echo "Tables above; log, curves, weights and pictures are in $(DEMO)"
+
+test: setup
+	$(RUN) -m pytest -m "not integration and not gpu"
+
+test-integration: setup
+	$(RUN) -m pytest -m "integration and not gpu"
+
+lint: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports

@@ -1,0 +1,35 @@
+"""How a run is organised; each key once. Iterations count batches, epochs count photos."""
+
+train = dict(
+    # Where everything of a run goes. A new run needs an empty folder; --resume continues one.
+    output_dir="./output",
+    # Weights to start from: a file or an address that Detectron2 fetches; "" is random.
+    init_checkpoint="",
+    # Length of training; max_iter, if given, overrides epochs.
+    epochs=None,
+    max_iter=None,
+    # Automatic mixed precision: dtype bf16 (GPU or CPU) or fp16 (GPU).
+    amp=dict(enabled=False, dtype="bf16"),
+    # Clip the norm of all gradients together to this; 0 does not clip.
+    clip_grad_norm=0.0,
+    # Convolution weights in the layout that CPUs and tensor cores prefer; same results.
+    channels_last=False,
+    # Checkpoints every `period` iterations, or every `checkpoint_epochs`; 0: only at the end.
+    checkpointer=dict(period=5000, max_to_keep=5),
+    checkpoint_epochs=None,
+    # Evaluation every `eval_period` iterations, or every `eval_epochs`; 0: only at the end.
+    eval_period=5000,
+    eval_epochs=None,
+    # The metric whose highest value decides what model_best.pth is.
+    best_metric="keypoints/AP",
+    # Progress and metrics.json every so many iterations.
+    log_period=20,
+    # Photos drawn at the end, ground truth beside predictions.
+    visualizations=12,
+    # Falls back to "cpu", saying so, where there is no GPU.
+    device="cuda",
+    # Of weights, data order, augmentation and sampling.
+    seed=0,
+    # Arguments of DistributedDataParallel.
+    ddp=dict(broadcast_buffers=False, find_unused_parameters=False),
+)

@@ -1,0 +1,10 @@
+"""Detectron2's keypoint_rcnn_R_50_FPN_1x, so that its published weights and numbers apply."""
+
+from .common.data import dataloader
+from .common.model import model
+from .common.optim import optimizer
+from .common.schedule import schedule_1x as lr_multiplier
+from .common.train import train
+
+train.max_iter = 90_000
+train.init_checkpoint = "detectron2://ImageNetPretrained/MSRA/R-50.pkl"

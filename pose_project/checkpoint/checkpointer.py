@@ -1,0 +1,128 @@
+"""Checkpoints that are whole or absent, carry their provenance, and load as data only."""
+
+import json
+import logging
+import pickle
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import torch
+from detectron2.checkpoint import DetectionCheckpointer
+from fvcore.common.checkpoint import _IncompatibleKeys as IncompatibleKeys
+
+from pose_project.utils.errors import InputError
+from pose_project.utils.files import atomic_path, write_text_atomic
+from pose_project.utils.provenance import collect_provenance, sha256_of
+
+logger = logging.getLogger(__name__)
+
+
+class PoseCheckpointer(DetectionCheckpointer):
+    """Detectron2's checkpointer, writing atomically and refusing weights that do not fit.
+
+    Beside ``NAME.pth`` lies ``NAME.json``: its sha256, the iteration, metrics, config and the
+    versions that made it. ``.pth`` files are read with ``weights_only``: nothing in them is run.
+    """
+
+    def save(self, name: str, *, tag_as_last: bool = True, **extra: Any) -> None:
+        """Write ``NAME.pth`` and ``NAME.json``.
+
+        Args:
+            name: file name without suffix.
+            tag_as_last: make it the one that ``--resume`` continues from.
+            extra: further entries of the file, such as ``iteration``. ``provenance`` goes into the
+                JSON instead.
+
+        Raises:
+            OSError: if the disk is full or not writable; what was there before is unchanged.
+        """
+        if not self.save_dir or not self.save_to_disk:
+            return
+        provenance = extra.pop("provenance", {})
+        content = {"model": self.model.state_dict(), **extra}
+        for key, checkpointable in self.checkpointables.items():
+            content[key] = checkpointable.state_dict()
+        path = Path(self.save_dir) / f"{name}.pth"
+        with atomic_path(path) as temporary:
+            torch.save(content, temporary)
+            digest = sha256_of(temporary)
+        record = {"file": path.name, "sha256": digest, **provenance, **collect_provenance()}
+        write_text_atomic(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
+        if tag_as_last:
+            self.tag_last_checkpoint(path.name)
+        logger.info("Saved %s", path)
+
+    def tag_last_checkpoint(self, last_filename_basename: str) -> None:
+        """Note atomically which file ``--resume`` continues from."""
+        write_text_atomic(Path(self.save_dir) / "last_checkpoint", last_filename_basename)
+
+    def load(
+        self, path: str, checkpointables: list[str] | None = None, *, complete: bool = False
+    ) -> dict[str, Any]:
+        """Load a checkpoint.
+
+        Args:
+            path: a file or an address that Detectron2 can fetch; empty does nothing.
+            checkpointables: which of the other states to load; None for all.
+            complete: refuse a file that leaves any parameter as it was. Otherwise it must fill the
+                backbone, which is all that ImageNet weights have.
+
+        Raises:
+            InputError: if there is no such file, it cannot be fetched or read, or does not fit.
+        """
+        self._complete = complete
+        try:
+            return super().load(path, checkpointables)
+        except (URLError, ConnectionError, TimeoutError) as error:
+            reason = getattr(error, "reason", error)
+            raise InputError(
+                f"cannot fetch {path} ({reason}); download it on a machine that can and pass "
+                "train.init_checkpoint=FILE, or train from scratch with configs/quick"
+            ) from error
+        except (FileNotFoundError, AssertionError) as error:
+            raise InputError(f"no weights at {path}: {error or 'not found'}") from error
+        finally:
+            self._parsed_url_during_load = None  # Detectron2 asserts that it is, also after errors
+
+    def _load_file(self, filename: str) -> dict[str, Any]:
+        if not filename.endswith(".pth"):
+            return super()._load_file(filename)
+        content = load_tensors(filename)
+        return content if "model" in content else {"model": content}
+
+    def _load_model(self, checkpoint: Any) -> IncompatibleKeys:
+        incompatible = super()._load_model(checkpoint)
+        wrong_shape = {key for key, _, _ in incompatible.incorrect_shapes}
+        # counters of BatchNorm, which Caffe2's weights do not have
+        unfilled = [k for k in incompatible.missing_keys if not k.endswith("num_batches_tracked")]
+        blocking = unfilled if self._complete else [k for k in unfilled if "bottom_up" in k]
+        if blocking:
+            names = ", ".join(blocking[:3] + incompatible.unexpected_keys[:3])
+            raise InputError(
+                f"the weights do not fit this model: of its {len(self.model.state_dict())} tensors "
+                f"{len(set(unfilled) - wrong_shape)} are missing and {len(wrong_shape)} have "
+                f"another shape; {len(incompatible.unexpected_keys)} in the file are unexpected "
+                f"(first: {names})"
+            )
+        return incompatible
+
+
+def load_tensors(filename: str) -> dict[str, Any]:
+    """Read a ``.pth`` file of tensors and plain values; nothing in it is run.
+
+    Raises:
+        InputError: if it is damaged, is no dict, or holds other objects.
+    """
+    try:
+        content = torch.load(filename, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{filename} is refused: it is damaged or holds more than tensors and plain values, "
+            "which could run code when read"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise InputError(f"{filename} is not a readable checkpoint: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{filename} holds a {type(content).__name__}, not a dict of weights")
+    return content

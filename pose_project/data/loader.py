@@ -1,0 +1,133 @@
+"""The loader for training; evaluation uses Detectron2's ``build_detection_test_loader``.
+
+Augmentation draws its random numbers from a state that depends only on (seed, position), so a
+photo is augmented alike in any worker, in any number of workers and after any interruption.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2.data import DatasetFromList
+from detectron2.utils import comm
+from torch.utils.data import DataLoader, Dataset
+
+from pose_project.data.sampler import PositionalBatchSampler
+from pose_project.utils.errors import InputError
+
+Mapper = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class PositionedDataset(Dataset[dict[str, Any]]):
+    """Mapped photos, addressed by (position in the stream, index of the photo)."""
+
+    def __init__(self, dataset_dicts: Sequence[dict[str, Any]], mapper: Mapper, seed: int) -> None:
+        # Serialized into one array, so that workers share it instead of copying it.
+        self.dataset = DatasetFromList(list(dataset_dicts), copy=False, serialize=True)
+        self.mapper = mapper
+        self.seed = seed
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
+        """Return the mapped photo; the random state outside is left as it was."""
+        position, index = key
+        with seeded(self.seed, position):
+            return self.mapper(self.dataset[index])
+
+
+class TrainLoader:
+    """An endless iterable over the batches of a training run, from any batch on.
+
+    Attributes:
+        num_photos: photos per epoch.
+        total_batch_size: photos per batch over all processes.
+        iterations_per_epoch: floor(num_photos / total_batch_size).
+    """
+
+    def __init__(
+        self, dataset: PositionedDataset, batch_sampler: PositionalBatchSampler, num_workers: int
+    ) -> None:
+        self.dataset = dataset
+        self.batch_sampler = batch_sampler
+        self.num_workers = num_workers
+        self.num_photos = len(batch_sampler.is_wide)
+        self.total_batch_size = batch_sampler.total_batch_size
+        self.iterations_per_epoch = self.num_photos // self.total_batch_size
+
+    def start_at(self, batch: int) -> None:
+        """Make the next iteration begin with batch number ``batch``."""
+        self.batch_sampler.first_batch = batch
+
+    def __iter__(self) -> Iterator[list[dict[str, Any]]]:
+        """Yield lists of model inputs; nothing runs before the first is asked for."""
+        loader = DataLoader(
+            self.dataset,
+            batch_sampler=self.batch_sampler,
+            num_workers=self.num_workers,
+            collate_fn=_as_list,
+            pin_memory=torch.cuda.is_available(),
+            # its own generator: by default a loader draws from the global random state
+            generator=torch.Generator().manual_seed(self.dataset.seed),
+        )
+        yield from loader
+
+
+def build_train_loader(
+    dataset: Sequence[dict[str, Any]],
+    mapper: Mapper,
+    total_batch_size: int,
+    num_workers: int = 0,
+    seed: int = 0,
+) -> TrainLoader:
+    """Return this process's loader for training.
+
+    Args:
+        dataset: dataset dicts, see ``get_dataset_dicts``.
+        mapper: from a dataset dict to the model's input.
+        total_batch_size: photos per iteration over all processes.
+        num_workers: loading processes for each training process; 0 loads in the process itself.
+        seed: of order and augmentation.
+
+    Raises:
+        InputError: if there are fewer photos than one batch, or the processes cannot share it.
+    """
+    if len(dataset) < total_batch_size:
+        raise InputError(
+            f"{len(dataset)} photos with people do not fill one batch of {total_batch_size}; "
+            "lower dataloader.train.total_batch_size"
+        )
+    sizes = [(each["height"], each["width"]) for each in dataset]
+    try:
+        sampler = PositionalBatchSampler(
+            sizes, total_batch_size, seed, comm.get_rank(), comm.get_world_size()
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    return TrainLoader(PositionedDataset(dataset, mapper, seed), sampler, num_workers)
+
+
+@contextmanager
+def seeded(seed: int, *position: int) -> Iterator[None]:
+    """Run a block with Python's, NumPy's and torch's random states set from (seed, *position)."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    seed_everything(seed, *position)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+
+
+def seed_everything(seed: int, *position: int) -> None:
+    """Set the random states of Python, NumPy and torch (CUDA included) from (seed, *position)."""
+    words = np.random.SeedSequence((seed, *position)).generate_state(4).tolist()
+    random.seed(words[0])
+    np.random.seed(words[1])
+    torch.manual_seed(words[2] << 32 | words[3])
+
+
+def _as_list(batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return batch

@@ -1,0 +1,153 @@
+"""From a dataset dict to what the model is fed: the photo as a tensor and its instances."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2.data import detection_utils
+from detectron2.data import transforms as T
+from detectron2.structures import Instances, Keypoints
+from fvcore.transforms.transform import Transform
+
+from pose_project.utils.errors import InputError
+
+
+class KeypointMapper:
+    """Read a photo, augment it, and move boxes, polygons and keypoints with it.
+
+    Against Detectron2's ``DatasetMapper``: each annotation decides for itself whether it has
+    keypoints, ``gt_keypoints`` is always there, and every kind of mirror swaps left and right, not
+    only ``HFlipTransform``.
+
+    Args:
+        augmentations: Detectron2 augmentations, applied in order.
+        hflip_indices: K row indices, see ``KeypointSchema.hflip_indices``.
+        is_train: False leaves the annotations out and returns the photo alone.
+        image_format: channel order of the tensor, ``"BGR"`` or ``"RGB"``.
+        use_instance_mask: also return ``gt_masks`` as polygons.
+    """
+
+    def __init__(
+        self,
+        augmentations: Sequence[T.Augmentation | T.Transform],
+        hflip_indices: Sequence[int],
+        is_train: bool = True,
+        image_format: str = "BGR",
+        use_instance_mask: bool = False,
+    ) -> None:
+        self.augmentations = T.AugmentationList(list(augmentations))
+        self.hflip_indices = np.asarray(hflip_indices, dtype=np.int64)
+        self.is_train = is_train
+        self.image_format = image_format
+        self.use_instance_mask = use_instance_mask
+
+    def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
+        """Return the model's input for one photo.
+
+        Args:
+            dataset_dict: one entry of ``get_dataset_dicts``; not changed.
+
+        Returns:
+            The dict's photo fields and ``image``: (3, H, W) uint8, H and W after augmentation; in
+            training also ``instances`` with ``gt_boxes gt_classes gt_keypoints`` in the space of
+            ``image``.
+
+        Raises:
+            InputError: if an annotation has another number of keypoints than the schema.
+            OSError: if the photo cannot be read.
+        """
+        output = {key: value for key, value in dataset_dict.items() if key != "annotations"}
+        image = detection_utils.read_image(dataset_dict["file_name"], format=self.image_format)
+        detection_utils.check_image_size(output, image)
+        augmented = T.AugInput(image)
+        transforms = self.augmentations(augmented)
+        image_size_hw = augmented.image.shape[:2]
+        output["image"] = torch.from_numpy(np.ascontiguousarray(augmented.image.transpose(2, 0, 1)))
+        if self.is_train:
+            people = [a for a in dataset_dict.get("annotations", ()) if not a.get("iscrowd", 0)]
+            mirrored = is_mirrored(transforms, image.shape[:2])
+            transformed = [
+                self._transform(a, transforms, image_size_hw, mirrored, dataset_dict["file_name"])
+                for a in people
+            ]
+            output["instances"] = self._to_instances(transformed, image_size_hw)
+        return output
+
+    def _transform(
+        self,
+        annotation: dict[str, Any],
+        transforms: T.TransformList,
+        image_size_hw: tuple[int, int],
+        mirrored: bool,
+        file_name: str,
+    ) -> dict[str, Any]:
+        num_keypoints = len(self.hflip_indices)
+        wanted = {"bbox", "bbox_mode", "category_id"}
+        if self.use_instance_mask:
+            wanted.add("segmentation")
+        moved = detection_utils.transform_instance_annotations(
+            copy.deepcopy({key: annotation[key] for key in wanted if key in annotation}),
+            transforms,
+            image_size_hw,
+        )
+        values = annotation.get("keypoints") or np.zeros(num_keypoints * 3)
+        if len(values) != num_keypoints * 3:
+            raise InputError(
+                f"{file_name}: an annotation has {len(values)} keypoint values, but its dataset "
+                f"defines {num_keypoints} keypoints of 3 values each"
+            )
+        keypoints = np.array(values, dtype=np.float64).reshape(-1, 3)
+        moved["keypoints"] = transform_keypoints(
+            keypoints, transforms, image_size_hw, self.hflip_indices if mirrored else None
+        )
+        return moved
+
+    def _to_instances(
+        self, annotations: list[dict[str, Any]], image_size_hw: tuple[int, int]
+    ) -> Instances:
+        instances = detection_utils.annotations_to_instances(annotations, image_size_hw)
+        if not annotations:
+            instances.gt_keypoints = Keypoints(np.zeros((0, len(self.hflip_indices), 3)))
+        return detection_utils.filter_empty_instances(instances)
+
+
+def transform_keypoints(
+    keypoints: np.ndarray,
+    transforms: T.TransformList | Transform,
+    image_size_hw: tuple[int, int],
+    swap_indices: np.ndarray | None,
+) -> np.ndarray:
+    """Return keypoints moved with the photo.
+
+    Args:
+        keypoints: (K, 3) as (x, y, v), continuous coordinates of the photo before; not changed.
+        transforms: what was done to the photo.
+        image_size_hw: height and width of the photo after.
+        swap_indices: the row that each row takes if the photo was mirrored, else None.
+
+    Returns:
+        (K, 3) float64 in the space after. Points outside the photo have v = 0; where v = 0, x and
+        y are 0 (COCO's convention).
+    """
+    moved = keypoints.astype(np.float64, copy=True)
+    moved[:, :2] = transforms.apply_coords(moved[:, :2].copy())
+    height, width = image_size_hw
+    inside = ((moved[:, :2] >= 0) & (moved[:, :2] <= (width, height))).all(axis=1)
+    moved[~inside | (moved[:, 2] == 0)] = 0
+    return moved if swap_indices is None else moved[swap_indices]
+
+
+def is_mirrored(transforms: T.TransformList | Transform, image_size_hw: tuple[int, int]) -> bool:
+    """Return whether transforms turn left into right: a mirror does, a rotation does not.
+
+    Decided by the orientation of three points around the photo's centre, so that any transform
+    counts, not only ``HFlipTransform``.
+    """
+    height, width = image_size_hw
+    centre = np.array([width, height]) / 2
+    probe = centre + np.array([[0.0, 0.0], [width / 4, 0.0], [0.0, height / 4]])
+    origin, right, down = transforms.apply_coords(probe)
+    a, b = right - origin, down - origin
+    return bool(a[0] * b[1] - a[1] * b[0] < 0)

@@ -1,0 +1,108 @@
+"""LazyConfigs as tools read them: a file, then ``key=value`` overrides that must exist."""
+
+import difflib
+import inspect
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from detectron2.config import LazyConfig
+from detectron2.utils.registry import locate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from pose_project.utils.errors import InputError
+
+PARTS = ("model", "optimizer", "lr_multiplier", "dataloader", "train")
+
+
+def load_config(config_file: str, overrides: Sequence[str] = ()) -> DictConfig:
+    """Return the config of a file with overrides applied.
+
+    A config is Python and is run; a saved ``config.yaml`` is read as plain data. Overrides set
+    values only: one that touches ``_target_``, and so what is called, is refused.
+
+    Args:
+        config_file: a LazyConfig, ``.py``, or a saved one, ``.yaml``.
+        overrides: ``key=value`` in Hydra's grammar.
+
+    Raises:
+        InputError: if the file is missing, broken or not a training config, or an override names a
+            key that does not exist; the nearest key is named.
+    """
+    path = Path(config_file)
+    if not path.is_file():
+        near = _nearest(path.name, [p.name for p in path.parent.glob("*.py")])
+        raise InputError(f"no config at {config_file}{near}")
+    try:
+        cfg = _read_yaml(path) if path.suffix in (".yaml", ".yml") else LazyConfig.load(str(path))
+    except (SyntaxError, ImportError, ValueError, yaml.YAMLError) as error:
+        raise InputError(f"{config_file} cannot be loaded: {error}") from error
+    missing = [part for part in PARTS if part not in cfg]
+    if missing:
+        raise InputError(
+            f"{config_file} is no training config: it defines no {', '.join(missing)}; "
+            f"the five parts are {', '.join(PARTS)}"
+        )
+    for override in overrides:
+        _check_override(cfg, override)
+    try:
+        return LazyConfig.apply_overrides(cfg, list(overrides))
+    except (OmegaConfBaseException, KeyError, ValueError) as error:
+        raise InputError(f"overrides {list(overrides)} cannot be applied: {error}") from error
+    except Exception as error:  # Hydra's parser raises a class of its own for each grammar rule
+        if type(error).__module__.startswith("hydra"):
+            raise InputError(f"override cannot be parsed: {error}") from error
+        raise
+
+
+def _check_override(cfg: DictConfig, override: str) -> None:
+    key, separator, _ = override.partition("=")
+    if not separator:
+        raise InputError(f"{override!r} is not an override; write key=value")
+    *parents, last = key.split(".")
+    if any(part.startswith("_") for part in (*parents, last)):
+        raise InputError(f"{key}: overrides set values, not what is called; edit the config file")
+    node: Any = cfg
+    for depth, part in enumerate([*parents, last]):
+        known = list(_known_keys(node))
+        if part not in known:
+            prefix = ".".join([*parents, last][:depth])
+            near = _nearest(part, known, prefix and prefix + ".")
+            raise InputError(f"the config has no key {key}{near}")
+        node = node.get(part) if part in node else None
+
+
+def _known_keys(node: Any) -> Iterator[str]:
+    """Yield what can be set at a node: its keys and, where it is a call, the call's arguments."""
+    if not isinstance(node, DictConfig):
+        return
+    yield from (str(key) for key in node)
+    target = node.get("_target_")
+    target = locate(target) if isinstance(target, str) else target
+    if callable(target):
+        yield from inspect.signature(target).parameters
+
+
+def _nearest(name: str, known: list[str], prefix: str = "") -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {prefix}{near[0]}?" if near else ""
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML without objects; Detectron2 saves tuples with a tag, which is data as well."""
+
+
+_PlainLoader.add_constructor(
+    "tag:yaml.org,2002:python/tuple",
+    lambda loader, node: loader.construct_sequence(node, deep=True),
+)
+
+
+def _read_yaml(path: Path) -> DictConfig:
+    with open(path, encoding="utf-8") as stream:
+        content = yaml.load(stream, Loader=_PlainLoader)  # noqa: S506 - derives from SafeLoader
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds no config")
+    return OmegaConf.create(content, flags={"allow_objects": True})

@@ -1,0 +1,47 @@
+"""Ground truth beside predictions, for the first photos with people."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from detectron2.data import detection_utils
+from detectron2.evaluation import inference_context
+from torch import nn
+
+from pose_project.data import get_dataset_dicts, get_schema
+from pose_project.utils.files import atomic_path
+from pose_project.visualization import draw_side_by_side
+
+logger = logging.getLogger(__name__)
+
+
+def draw_predictions(
+    model: nn.Module,
+    mapper: Callable[[dict[str, Any]], dict[str, Any]],
+    dataset_name: str,
+    output_dir: Path,
+    count: int,
+) -> None:
+    """Write ``count`` pictures, ground truth on the left and predictions on the right.
+
+    Args:
+        model: set to evaluation for the time of this call.
+        mapper: the evaluation's.
+        dataset_name: the first photos of it that have keypoints are taken.
+        output_dir: gets one PNG a photo, named by its id.
+        count: how many.
+    """
+    schema = get_schema(dataset_name)
+    photos = get_dataset_dicts(dataset_name, min_keypoints=1)[:count]
+    with inference_context(model), torch.no_grad():
+        for photo in photos:
+            instances = model([mapper(photo)])[0]["instances"].to("cpu")
+            image = detection_utils.read_image(photo["file_name"], format="RGB")
+            drawn = draw_side_by_side(image, photo, instances, schema)
+            with atomic_path(output_dir / f"{photo['image_id']}.png") as temporary:
+                encoded, png = cv2.imencode(".png", drawn[:, :, ::-1])
+                temporary.write_bytes(png.tobytes() if encoded else b"")
+    logger.info("Drew %d photos into %s", len(photos), output_dir)

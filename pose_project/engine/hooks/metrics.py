@@ -1,0 +1,99 @@
+"""Writing of metrics: ``metrics.json``, TensorBoard, and the curves at the end."""
+
+import json
+import os
+from collections import defaultdict
+from pathlib import Path
+from typing import TextIO
+
+from detectron2.engine import HookBase
+from detectron2.utils.events import EventWriter, TensorboardXWriter, get_event_storage
+
+from pose_project.utils.files import write_text_atomic
+from pose_project.visualization import plot_training_curves
+
+
+class RawJSONWriter(EventWriter):
+    """One JSON object per written iteration, with the values as they were, not their medians.
+
+    Args:
+        path: the file; rows are appended.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._stream: TextIO = open(path, "a", encoding="utf-8")  # noqa: SIM115 - until close()
+        self._last_iteration = -1
+
+    def write(self) -> None:
+        """Append what was recorded since the last call, on disk when this returns."""
+        rows: dict[int, dict[str, float]] = defaultdict(dict)
+        for name, (value, iteration) in get_event_storage().latest().items():
+            if iteration > self._last_iteration:
+                rows[iteration][name] = value
+        for iteration in sorted(rows):
+            row = {"iteration": iteration, **dict(sorted(rows[iteration].items()))}
+            self._stream.write(json.dumps(row) + "\n")
+            self._last_iteration = iteration
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+
+class MetricsWriter(HookBase):
+    """Write metrics every ``period`` iterations, after evaluations and at the end.
+
+    Nothing is opened before training starts, so a run that fails to start leaves no file.
+
+    Args:
+        output_dir: folder of ``metrics.json``, the TensorBoard file and ``training_curves.png``.
+        period: in iterations.
+    """
+
+    def __init__(self, output_dir: Path, period: int) -> None:
+        self.output_dir = output_dir
+        self.period = period
+        self._writers: list[EventWriter] = []
+
+    def before_train(self) -> None:
+        """Open the files; rows that a resumed run is going to write again are cut."""
+        path = self.output_dir / "metrics.json"
+        drop_rows(path, first=self.trainer.start_iter)
+        tensorboard = TensorboardXWriter(
+            str(self.output_dir), window_size=1, purge_step=self.trainer.start_iter
+        )
+        self._writers = [RawJSONWriter(path), tensorboard]
+
+    def after_step(self) -> None:
+        """Write where the period says so or an evaluation has just been recorded."""
+        iteration = self.trainer.iter
+        evaluated = self.trainer.storage.latest().get("bbox/AP", (0.0, -1))[1] == iteration
+        last = iteration + 1 == self.trainer.max_iter
+        if (iteration + 1) % self.period == 0 or evaluated or last:
+            for writer in self._writers:
+                writer.write()
+
+    def after_train(self) -> None:
+        """Close the files and draw the curves."""
+        for writer in self._writers:
+            writer.close()
+        if self._writers:
+            plot_training_curves(
+                self.output_dir / "metrics.json", self.output_dir / "training_curves.png"
+            )
+
+
+def drop_rows(path: Path, first: int) -> None:
+    """Remove rows of iteration ``first`` and later, and a last row that was cut off by a crash."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["iteration"] < first:
+                kept.append(line + "\n")
+        except (json.JSONDecodeError, KeyError, TypeError):
+            continue
+    write_text_atomic(path, "".join(kept))

@@ -1,0 +1,73 @@
+"""The status bar: epoch, iteration, loss, learning rate, images per second, time left."""
+
+import datetime
+import logging
+import sys
+import time
+
+from detectron2.engine import HookBase
+from tqdm import tqdm
+
+logger = logging.getLogger(__name__)
+
+
+class Progress(HookBase):
+    """A tqdm bar on a terminal, one log line every ``period`` iterations elsewhere.
+
+    Args:
+        period: in iterations; the slides' ``print_freq``.
+        iterations_per_epoch: to count epochs.
+        total_batch_size: photos per iteration over all processes.
+    """
+
+    def __init__(self, period: int, iterations_per_epoch: int, total_batch_size: int) -> None:
+        self.period = period
+        self.iterations_per_epoch = iterations_per_epoch
+        self.total_batch_size = total_batch_size
+        self._bar: tqdm | None = None
+
+    def before_train(self) -> None:
+        """Show the bar, at the iteration that training starts from."""
+        if sys.stderr.isatty():
+            self._bar = tqdm(
+                total=self.trainer.max_iter, initial=self.trainer.start_iter, dynamic_ncols=True
+            )
+        self._since = (self.trainer.start_iter, time.perf_counter())
+
+    def after_step(self) -> None:
+        """Advance the bar; every ``period`` iterations refresh or log the numbers."""
+        done = self.trainer.iter + 1
+        if self._bar is not None:
+            self._bar.update()
+        if done % self.period == 0 or done == self.trainer.max_iter:
+            self._show(done)
+
+    def after_train(self) -> None:
+        """Leave the finished bar on the screen."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def _show(self, done: int) -> None:
+        since, start = self._since
+        now = time.perf_counter()
+        seconds = (now - start) / (done - since)
+        self._since = (done, now)
+        latest = self.trainer.storage.latest()
+        epochs = -(-self.trainer.max_iter // self.iterations_per_epoch)
+        epoch = min((done - 1) // self.iterations_per_epoch + 1, epochs)
+        loss, lr = latest["total_loss"][0], latest["lr"][0]
+        speed = self.total_batch_size / seconds
+        if self._bar is not None:
+            self._bar.set_description(f"epoch {epoch}/{epochs}", refresh=False)
+            self._bar.set_postfix_str(f"loss {loss:.3f}, lr {lr:.2g}, {speed:.1f} img/s")
+            return
+        left = datetime.timedelta(seconds=round((self.trainer.max_iter - done) * seconds))
+        parts = ", ".join(
+            f"{name.removeprefix('loss_')} {value:.3f}"
+            for name, (value, _) in latest.items()
+            if name.startswith("loss_")
+        )
+        logger.info(
+            f"epoch {epoch}/{epochs}  iteration {done}/{self.trainer.max_iter}  loss {loss:.3f} "
+            f"({parts})  lr {lr:.2g}  {speed:.1f} img/s  ETA {left}"
+        )

@@ -1,0 +1,1 @@
+"""Errors, files and provenance; imports nothing of this package."""

@@ -1,0 +1,45 @@
+"""What every command line does alike: one clear line for an error, no traceback, exit codes."""
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+
+from pose_project.utils.errors import PoseError
+
+EXIT_OK, EXIT_WRONG_INPUT = 0, 2
+
+
+def run_tool(main: Callable[[], int | None], debug: bool) -> int:
+    """Run a tool and return its exit code.
+
+    Args:
+        main: does the work; None counts as 0.
+        debug: show tracebacks.
+
+    Returns:
+        What ``main`` returned; 2 after a :class:`PoseError` or a file that is not there or not
+        accessible, with one line on stderr. Ctrl-C gives 130.
+    """
+    if not debug:
+        # The training loop logs every exception with its traceback before it passes it on.
+        logging.getLogger("detectron2.engine.train_loop").addFilter(_is_unexpected)
+    try:
+        return main() or EXIT_OK
+    except (PoseError, OSError) as error:
+        if debug:
+            traceback.print_exc()
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        return EXIT_WRONG_INPUT
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _is_unexpected(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, (PoseError, OSError))

@@ -1,0 +1,302 @@
+"""Boxes and poses on a photo, predicted or labelled, for any keypoint schema.
+
+Legend: N people in the photo, K keypoints of the schema. All coordinates are continuous image
+coordinates of the photo, in pixels; lengths called ``..._px`` are pixels of the *drawn* picture,
+which is ``scale`` times as large.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from detectron2.data.catalog import Metadata
+from detectron2.structures import BoxMode, Instances
+from detectron2.utils.visualizer import VisImage, Visualizer
+from matplotlib.collections import LineCollection
+from matplotlib.patches import Circle, Rectangle
+from matplotlib.patheffects import withStroke
+
+from pose_project.structures import KeypointSchema
+from pose_project.utils.errors import InputError
+
+SIDE_COLOURS = {"left": (255, 128, 0), "right": (0, 160, 255), None: (120, 220, 60)}
+"""RGB of a dot or line by ``KeypointSchema.side``; the same as in ``KeypointSchema.metadata``."""
+
+# A dark edge keeps light colours readable on snow, and light ones keep it readable on asphalt.
+_DARK = np.array([0.06, 0.06, 0.08])
+_LIGHT = np.array([1.0, 1.0, 1.0])
+_BOX_LAYER, _POSE_LAYER = 2, 3  # matplotlib draws higher numbers later; Detectron2's text is at 10
+
+
+class PoseVisualizer(Visualizer):
+    """Detectron2's ``Visualizer`` with its drawing of people replaced.
+
+    Against the stock class: dots and lines are coloured by side (left orange, right blue, middle
+    green); a labelled but hidden keypoint (v = 1) is a ring, a visible one (v = 2) a disc; each
+    annotation decides for itself whether it has keypoints; nothing depends on names like "nose";
+    the thresholds are arguments; sizes follow the photo and the person. Masks are not drawn, and
+    what is passed in is never changed.
+
+    Args:
+        image_rgb: (H, W, 3) RGB in 0..255; not changed.
+        schema: names, sides and lines of the K keypoints.
+        scale: side length of the drawn picture over that of the photo.
+        score_threshold: predicted instances below this box score, in [0, 1], are not drawn.
+        keypoint_threshold: predicted keypoints are drawn above this score. It is the score that
+            ``heatmaps_to_keypoints`` gives: positive, but no probability, and it can exceed 1.
+    """
+
+    def __init__(
+        self,
+        image_rgb: np.ndarray,
+        schema: KeypointSchema,
+        scale: float = 1.0,
+        score_threshold: float = 0.5,
+        keypoint_threshold: float = 0.05,
+    ) -> None:
+        super().__init__(image_rgb, Metadata().set(**schema.metadata()), scale=scale)
+        self.schema = schema
+        self.score_threshold = score_threshold
+        self.keypoint_threshold = keypoint_threshold
+        self._photo_px = math.sqrt(self.output.width * self.output.height) * scale
+        self._dot_colours = np.array([SIDE_COLOURS[schema.side(n)] for n in schema.names]) / 255
+        self._line_ends = np.array(schema.skeleton_indices, dtype=np.int64).reshape(-1, 2)
+        self._line_colours = [
+            tuple(value / 255 for value in SIDE_COLOURS[schema.line_side(line)])
+            for line in schema.skeleton
+        ]
+        # Else a keypoint outside of the photo would zoom the whole picture out.
+        self.output.ax.autoscale(False)
+        if scale != 1:  # the stock "nearest" drops or doubles pixels
+            self.output.ax.images[0].set_interpolation("bicubic" if scale > 1 else "hanning")
+
+    def draw_instance_predictions(self, predictions: Instances) -> VisImage:
+        """Draw predicted people: a thin box with its score, and the pose.
+
+        Args:
+            predictions: ``pred_boxes`` and ``scores`` of N people and, where the model gives them,
+                ``pred_keypoints`` (N, K, 3) as (x, y, score); in the space of the photo.
+
+        Raises:
+            InputError: if the predictions have another number of keypoints than the schema.
+        """
+        predictions = predictions.to("cpu")
+        predictions = predictions[predictions.scores >= self.score_threshold]
+        boxes = predictions.pred_boxes.tensor.detach().double().numpy()
+        scores = predictions.scores.tolist()
+        poses: Sequence[np.ndarray | None] = [None] * len(boxes)
+        if predictions.has("pred_keypoints"):
+            poses = list(predictions.pred_keypoints.detach().double().numpy())
+        for i in _largest_first(boxes):
+            self._draw_person_box(boxes[i], label=f"{scores[i]:.2f}")
+            if poses[i] is not None:
+                keypoints = self._checked(poses[i], "the predictions")
+                self._draw_pose(keypoints, keypoints[:, 2] > self.keypoint_threshold, boxes[i])
+        return self.output
+
+    def draw_dataset_dict(self, dic: dict[str, Any]) -> VisImage:
+        """Draw the annotations of a photo: boxes, poses, and crowds as hatched boxes.
+
+        Args:
+            dic: one entry of ``get_dataset_dicts``. ``annotations`` may be missing, and so may
+                the ``keypoints`` of an annotation: flat [x, y, v] * K, v in {0, 1, 2}.
+
+        Raises:
+            InputError: if an annotation has another number of keypoints than the schema.
+        """
+        annotations = dic.get("annotations", ())
+        boxes = np.array(
+            [
+                BoxMode.convert(list(a["bbox"]), a["bbox_mode"], BoxMode.XYXY_ABS)
+                for a in annotations
+            ]
+        ).reshape(-1, 4)
+        for i in _largest_first(boxes):
+            crowd = bool(annotations[i].get("iscrowd", 0))
+            self._draw_person_box(boxes[i], label="crowd" if crowd else "", hatched=crowd)
+            values = annotations[i].get("keypoints")
+            if values is not None and len(values) > 0:
+                self._draw_labelled_pose(values, boxes[i], dic.get("file_name", "the photo"))
+        return self.output
+
+    def draw_training_instances(self, instances: Instances) -> VisImage:
+        """Draw what the mapper gives the model: ``gt_boxes`` and ``gt_keypoints``.
+
+        Args:
+            instances: with ``gt_boxes`` and, optionally, ``gt_keypoints`` (N, K, 3) as (x, y, v),
+                in the space of the photo that this object draws on, that is after augmentation.
+
+        Raises:
+            InputError: if the instances have another number of keypoints than the schema.
+        """
+        instances = instances.to("cpu")
+        boxes = instances.gt_boxes.tensor.double().numpy()
+        for i in _largest_first(boxes):
+            self._draw_person_box(boxes[i])
+            if instances.has("gt_keypoints"):
+                keypoints = instances.gt_keypoints.tensor[i].numpy()
+                self._draw_labelled_pose(keypoints, boxes[i], "the training instances")
+        return self.output
+
+    def draw_and_connect_keypoints(self, keypoints: np.ndarray) -> VisImage:
+        """Draw the predicted pose of one person; what the inherited ``overlay_instances`` calls.
+
+        Args:
+            keypoints: (K, 3) as (x, y, score).
+
+        Raises:
+            InputError: if there are more or fewer keypoints than in the schema.
+        """
+        keypoints = self._checked(keypoints, "the pose")
+        self._draw_pose(keypoints, keypoints[:, 2] > self.keypoint_threshold)
+        return self.output
+
+    def _checked(self, keypoints: np.ndarray | Sequence[float], owner: str) -> np.ndarray:
+        """Return keypoints as a (K, 3) array of this schema's K."""
+        values = np.asarray(keypoints, dtype=np.float64)
+        if values.size != 3 * self.schema.num_keypoints:
+            raise InputError(
+                f"{owner}: {values.size} keypoint values for one person, but the schema has "
+                f"{self.schema.num_keypoints} keypoints of 3 values; draw with the schema that "
+                "the keypoints were made with"
+            )
+        return values.reshape(-1, 3)
+
+    def _draw_labelled_pose(
+        self, keypoints: np.ndarray | Sequence[float], box_xyxy: np.ndarray, owner: str
+    ) -> None:
+        keypoints = self._checked(keypoints, owner)
+        v = keypoints[:, 2]
+        self._draw_pose(keypoints, v > 0, box_xyxy, hidden=v < 2)
+
+    def _draw_pose(
+        self,
+        keypoints: np.ndarray,
+        drawn: np.ndarray,
+        box_xyxy: np.ndarray | None = None,
+        hidden: np.ndarray | None = None,
+    ) -> None:
+        """Draw (K, 3) keypoints where ``drawn`` (K,); those ``hidden`` (K,) as rings."""
+        xy = keypoints[:, :2]
+        drawn = drawn & self._is_near_photo(xy)
+        if not drawn.any():
+            return
+        if box_xyxy is None or not np.isfinite(box_xyxy).all():
+            box_xyxy = np.concatenate([xy[drawn].min(axis=0), xy[drawn].max(axis=0)])
+        line_px = self._line_px(box_xyxy)
+        outline_px = max(0.8, 0.35 * line_px)
+        self._draw_lines(xy, drawn, line_px, outline_px)
+
+        dot_px = max(5.0, 2.6 * line_px)  # diameter: below 5 no ring can be told from a disc
+        self._draw_discs(xy[drawn], _DARK, dot_px + 2 * outline_px)
+        self._draw_discs(xy[drawn], self._dot_colours[drawn], dot_px)
+        if hidden is not None:
+            self._draw_discs(xy[drawn & hidden], _LIGHT, 0.58 * dot_px)
+
+    def _draw_lines(
+        self, xy: np.ndarray, drawn: np.ndarray, line_px: float, outline_px: float
+    ) -> None:
+        shown = drawn[self._line_ends].all(axis=1)
+        segments = xy[self._line_ends[shown]]
+        colours = [colour for colour, show in zip(self._line_colours, shown, strict=True) if show]
+        for width_px, colour in ((line_px + 2 * outline_px, _DARK), (line_px, colours)):
+            lines = LineCollection(
+                segments,
+                colors=colour,
+                linewidths=self._points(width_px),
+                capstyle="round",
+                zorder=_POSE_LAYER,
+            )
+            self.output.ax.add_collection(lines, autolim=False)
+
+    def _draw_discs(self, xy: np.ndarray, colours: np.ndarray, diameter_px: float) -> None:
+        """Draw a disc at each of (n, 2) points in the colours (n, 3) or (3,), RGB in 0..1.
+
+        One patch each: a scatter plot is faster, but rounds every centre to a whole pixel.
+        """
+        radius = diameter_px / 2 / self.output.scale
+        for centre, colour in zip(xy, np.broadcast_to(colours, (len(xy), 3)), strict=True):
+            disc = Circle(tuple(centre), radius, facecolor=colour, linewidth=0, zorder=_POSE_LAYER)
+            self.output.ax.add_patch(disc)
+
+    def _draw_person_box(
+        self, box_xyxy: np.ndarray, label: str = "", hatched: bool = False
+    ) -> None:
+        if not np.isfinite(box_xyxy).all():
+            return
+        photo_wh = (self.output.width, self.output.height)
+        x0, y0, x1, y1 = np.clip(box_xyxy, 0, photo_wh * 2)
+        # Whole pixels, and both odd or both even: else snapping puts the outline on one side only.
+        width_px = max(1, round(self._photo_px / 500))
+        outline = withStroke(linewidth=self._points(width_px + 2), foreground=(*_DARK, 0.5))
+        self.output.ax.add_patch(
+            Rectangle(
+                (x0, y0),
+                x1 - x0,
+                y1 - y0,
+                fill=False,
+                edgecolor=(*_LIGHT, 0.9),
+                linewidth=self._points(width_px),
+                linestyle="--" if hatched else "-",
+                path_effects=[outline],
+                zorder=_BOX_LAYER,
+            )
+        )
+        if hatched:  # faint, for the people under it; a patch of its own has no dark outline
+            self.output.ax.add_patch(
+                Rectangle(
+                    (x0, y0),
+                    x1 - x0,
+                    y1 - y0,
+                    fill=False,
+                    edgecolor=(*_LIGHT, 0.4),
+                    linewidth=0,
+                    hatch="//",
+                    zorder=_BOX_LAYER,
+                )
+            )
+        if label:
+            self._draw_label(label, x0, y0)
+
+    def _draw_label(self, label: str, x0: float, y0: float) -> None:
+        """Write on the box's upper left corner, outside of it where the photo has the room."""
+        font_px = max(10.0, self._photo_px / 50)
+        height = 1.4 * font_px / self.output.scale
+        width = 0.65 * len(label) * font_px / self.output.scale
+        self.draw_text(
+            label,
+            (max(0.0, min(x0, self.output.width - width)), max(0.0, y0 - height)),
+            font_size=self._points(font_px) / self.output.scale,  # the stock method scales it
+            color=_LIGHT,
+            horizontal_alignment="left",
+        )
+
+    def _is_near_photo(self, xy: np.ndarray) -> np.ndarray:
+        """Return (K,) bool: finite and at most one photo's size outside of the photo.
+
+        A line to a point slightly outside shows where the limb goes; from far outside it shows
+        nothing, and matplotlib fails on coordinates like 1e30.
+        """
+        reach = max(self.output.width, self.output.height)
+        photo_wh = np.array([self.output.width, self.output.height])
+        with np.errstate(invalid="ignore"):
+            return ((xy >= -reach) & (xy <= photo_wh + reach)).all(axis=1)
+
+    def _line_px(self, box_xyxy: np.ndarray) -> float:
+        """Return the width of a person's lines: by its size, within limits set by the photo's."""
+        sides = np.maximum(box_xyxy[2:] - box_xyxy[:2], 0)
+        person_px = math.sqrt(sides[0] * sides[1]) * self.output.scale
+        thinnest = max(1.0, self._photo_px / 450)
+        return float(np.clip(person_px / 60, thinnest, max(thinnest, self._photo_px / 140)))
+
+    def _points(self, length_px: float) -> float:
+        """Return a length in pixels of the drawn picture in matplotlib's unit, 1/72 inch."""
+        return length_px * 72 / self.output.dpi
+
+
+def _largest_first(boxes_xyxy: np.ndarray) -> list[int]:
+    """Return the order in which (N, 4) boxes are drawn, so that small people stay on top."""
+    with np.errstate(invalid="ignore"):  # a box that is not finite comes last and is not drawn
+        sides = boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
+        return np.argsort(-sides.prod(axis=1), kind="stable").tolist()

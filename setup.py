@@ -1,0 +1,42 @@
+"""Installation of pose_project: ranges here, the exact lock in requirements.txt."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="pose_project",
+    version="0.1.0",
+    description="Keypoint R-CNN on Detectron2: train, evaluate and see poses",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["pose_project", "pose_project.*"]),
+    # Detectron2 is not listed: the package index has none of that name. It is imported, and an
+    # installed one is kept; tools/install_detectron2.py installs one where there is none.
+    install_requires=[
+        "torch>=2.4",
+        "torchvision>=0.19",
+        "fvcore>=0.1.5",
+        "hotcoco>=1.3,<2",
+        "hydra-core>=1.3",
+        "matplotlib>=3.8",
+        "numpy>=1.26",
+        "omegaconf>=2.3",
+        "opencv-python>=4.9",
+        "pycocotools>=2.0.7",
+        "tabulate>=0.9",
+        "tensorboard>=2.16",
+        "tqdm>=4.66",
+        "pyyaml>=6",
+    ],
+    extras_require={
+        "dev": [
+            "hypothesis>=6.100",
+            "import-linter>=2.1",
+            "pytest>=8",
+            "ruff>=0.8",
+        ],
+    },
+)

@@ -1,0 +1,94 @@
+"""Train or evaluate a Keypoint R-CNN.
+
+    python tools/train_net.py --config-file configs/quick/synthetic.py train.output_dir=output/demo
+    python tools/train_net.py --config-file F --resume ...
+    python tools/train_net.py --config-file F --eval-only train.init_checkpoint=WEIGHTS ...
+    python tools/train_net.py --config-file F --num-gpus 8 ...
+
+Exit codes: 0 done; 2 wrong input or a loss that is not finite, in one line; 130 after Ctrl-C.
+"""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import torch
+from detectron2.engine import default_argument_parser, launch
+from detectron2.utils import comm
+from detectron2.utils.logger import setup_logger
+from omegaconf import DictConfig
+
+from pose_project.checkpoint import PoseCheckpointer
+from pose_project.engine import PoseTrainer, load_config
+from pose_project.engine.run_folder import LOGGERS, check_run_folder, open_run_folder
+from pose_project.engine.trainer import check_keypoints, resolve_device
+from pose_project.utils.cli import run_tool
+from pose_project.utils.errors import InputError
+
+logger = logging.getLogger("pose_project")
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return Detectron2's parser with ``--debug`` added."""
+    parser = default_argument_parser(epilog=__doc__)
+    parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
+    return parser
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Run one process of a training or an evaluation."""
+    for name in LOGGERS:
+        setup_logger(distributed_rank=comm.get_rank(), name=name)
+    cfg = load_config(arguments.config_file, arguments.opts)
+    if arguments.eval_only:
+        evaluate(cfg)
+    else:
+        train(cfg, arguments)
+
+
+def train(cfg: DictConfig, arguments: argparse.Namespace) -> None:
+    """Train; the output folder is touched only once everything has been found to fit."""
+    check_run_folder(Path(cfg.train.output_dir), arguments.resume)
+    trainer = PoseTrainer(cfg)
+    trainer.resume_or_load(resume=arguments.resume)
+    open_run_folder(cfg)
+    trainer.train()
+    logger.info("Everything of this run is in %s", cfg.train.output_dir)
+
+
+def evaluate(cfg: DictConfig) -> None:
+    """Score ``train.init_checkpoint`` on ``dataloader.test``."""
+    if not cfg.train.init_checkpoint:
+        raise InputError("--eval-only needs weights: train.init_checkpoint=FILE")
+    cfg.train.device = resolve_device(cfg.train.device)
+    model = PoseTrainer.build_model(cfg)
+    check_keypoints(model, cfg.dataloader.test.dataset.names)
+    PoseCheckpointer(model).load(cfg.train.init_checkpoint, checkpointables=[], complete=True)
+    PoseTrainer.test(cfg, model)
+
+
+def cli(argv: list[str] | None = None) -> int:
+    """Parse the command line, launch the processes, return the exit code."""
+    arguments = get_parser().parse_args(argv)
+
+    def start() -> None:
+        if not arguments.config_file:
+            raise InputError("no config: --config-file FILE, such as configs/quick/synthetic.py")
+        available = torch.cuda.device_count()
+        if arguments.num_gpus > max(available, 1):
+            raise InputError(f"--num-gpus {arguments.num_gpus}, but this machine has {available}")
+        launch(
+            main,
+            arguments.num_gpus,
+            num_machines=arguments.num_machines,
+            machine_rank=arguments.machine_rank,
+            dist_url=arguments.dist_url,
+            args=(arguments,),
+        )
+
+    return run_tool(start, arguments.debug)
+
+
+if __name__ == "__main__":
+    sys.exit(cli())
