@@ -213,12 +213,12 @@ class PoseVisualizer(Visualizer):
     def _draw_discs(self, xy: np.ndarray, colours: np.ndarray, diameter_px: float) -> None:
         """Draw a disc at each of (n, 2) points in the colours (n, 3) or (3,), RGB in 0..1.
 
-        One patch each: a scatter plot is faster, but rounds every centre to a whole pixel.
+        One circle each: a scatter plot is faster, but rounds every centre to a whole pixel.
         """
         radius = diameter_px / 2 / self.output.scale
         for centre, colour in zip(xy, np.broadcast_to(colours, (len(xy), 3)), strict=True):
             disc = Circle(tuple(centre), radius, facecolor=colour, linewidth=0, zorder=_POSE_LAYER)
-            self.output.ax.add_patch(disc)
+            self.output.ax.add_artist(disc)  # unlike add_patch it spends no time on axis limits
 
     def _draw_person_box(
         self, box_xyxy: np.ndarray, label: str = "", hatched: bool = False

@@ -45,7 +45,7 @@ def test_ground_truth_is_left_and_prediction_right() -> None:
 def test_panels_have_the_photo_size_under_dark_titles_on_white() -> None:
     picture = draw(480, 640)
     is_photo = (picture == 128).all(axis=2)
-    rows, columns = (np.flatnonzero(is_photo.sum(axis=axis) > 60) for axis in (1, 0))
+    rows, columns = (np.flatnonzero(is_photo.sum(axis=axis) > 40) for axis in (1, 0))
 
     assert rows[-1] - rows[0] + 1 == 480
     assert len(columns) == 2 * 640
@@ -63,6 +63,6 @@ def test_score_threshold_holds_for_the_prediction_only() -> None:
 
 
 def test_small_photos_are_enlarged_and_tiny_ones_have_room_for_titles() -> None:
-    assert ((draw(240, 320) == 128).all(axis=2).sum(axis=0) > 60).sum() == 2 * 480
+    assert ((draw(240, 320) == 128).all(axis=2).sum(axis=0) > 40).sum() == 2 * 480
     tiny = draw(1, 1)
     assert (tiny[:28].min(axis=2) < 100).any()

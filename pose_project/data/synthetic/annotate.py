@@ -39,17 +39,19 @@ def mask_to_polygons(mask: np.ndarray) -> list[list[float]]:
     """Return polygons [x0, y0, x1, y1, ...] that follow the edges of a mask's pixels.
 
     Args:
-        mask: (H, W) bool. Where it has a hole, it is cut in two beside the hole, since a COCO
-            polygon cannot have one. Specks and holes of a few pixels are left out.
+        mask: (H, W) bool, not empty. It is cut in two at every hole, since a COCO polygon cannot
+            have one. Specks and holes of a few pixels are left out.
     """
+    x, y, width, height = (int(value) for value in _box_xywh(mask))
+    padded = np.pad(mask[y : y + height, x : x + width], 1)
     polygons = []
-    for strip in _strips_without_holes(_fill_small_holes(mask)):
+    for strip in _strips_without_holes(padded):
         # Twice as large, the first and the last pixel of a run lie on the edges 2a and 2b - 1 of
         # the run [a, b); halving upwards gives a and b.
         doubled = strip.astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1)
         contours, _ = cv2.findContours(doubled, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         for contour in contours:
-            edges = (contour + 1) // 2
+            edges = (contour + 1) // 2 + (x - 1, y - 1)
             outline = cv2.approxPolyDP(edges.astype(np.float32), _SIMPLIFY_PX, closed=True)
             if len(outline) >= 3 and cv2.contourArea(outline) >= _SMALLEST_PIECE_PX:
                 polygons.append([float(value) for value in outline.ravel()])
@@ -120,25 +122,21 @@ def _box_xywh(mask: np.ndarray) -> list[float]:
     return [float(x), float(y), float(columns[-1] + 1 - x), float(rows[-1] + 1 - y)]
 
 
-def _fill_small_holes(mask: np.ndarray) -> np.ndarray:
-    background = (~mask).astype(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(background, connectivity=4)
-    small = stats[:, cv2.CC_STAT_AREA] < _SMALLEST_HOLE_PX
-    small[0] = False  # the mask itself
-    return mask | small[labels]
-
-
 def _strips_without_holes(mask: np.ndarray) -> list[np.ndarray]:
-    """Cut a mask into vertical strips (each (H, W)) such that every hole is open to a side."""
-    padded = np.pad(~mask, 1, constant_values=True).astype(np.uint8)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(padded, connectivity=4)
-    # Component 0 is the mask; the background around it starts at the padded corner.
-    holes = [row for row in stats[1:] if row[cv2.CC_STAT_LEFT] > 0]
-    cuts = sorted({int(row[cv2.CC_STAT_LEFT] - 1 + row[cv2.CC_STAT_WIDTH] // 2) for row in holes})
+    """Cut a mask with an empty rim into vertical strips such that every hole is open to a side."""
+    background = (~mask).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(background, connectivity=4)
+    mask = mask.copy()
+    cuts = {0, mask.shape[1]}
+    for label in range(1, count):  # 0 is the mask itself
+        if stats[label, cv2.CC_STAT_AREA] < _SMALLEST_HOLE_PX:
+            mask |= labels == label
+        elif label != labels[0, 0]:
+            left, width = stats[label, cv2.CC_STAT_LEFT], stats[label, cv2.CC_STAT_WIDTH]
+            cuts.add(int(left + width // 2))
     columns = np.arange(mask.shape[1])
-    bounds = [0, *cuts, mask.shape[1]]
+    bounds = sorted(cuts)
     return [
         mask & (columns >= left) & (columns < right)
         for left, right in zip(bounds, bounds[1:], strict=False)
-        if right > left
     ]

@@ -76,7 +76,8 @@ def finish_photo(
     light = cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR)
     cast = rng.uniform(0.93, 1.07, 3).astype(np.float32)
     photo = photo * light[..., None] * cast * np.float32(rng.uniform(0.8, 1.12))
-    photo += rng.normal(0, rng.uniform(0.5, max_noise), photo.shape).astype(np.float32)
+    grain = rng.standard_normal(photo.shape, np.float32)
+    photo += np.float32(rng.uniform(0.5, max_noise)) * grain
     return np.clip(np.round(photo), 0, 255).astype(np.uint8)
 
 

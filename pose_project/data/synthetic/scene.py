@@ -83,8 +83,7 @@ def sample_scene(rng: np.random.Generator, level: Level) -> Scene:
     return Scene(
         photo=finish_photo(rng, photo, level.max_blur_px, level.max_noise),
         people=people,
-        # A crowd that the people in front hide is none.
-        crowd=crowd_mask if crowd_mask.sum() >= level.min_visible_px else None,
+        crowd=crowd_mask if crowd_mask.any() else None,
     )
 
 
@@ -122,8 +121,8 @@ def _place(
     best, best_iou = Layer(figure, 0, 0), np.inf
     for _ in range(_TRIES):
         layer = _place_anywhere(rng, figure, truncated, size_wh)
-        box = clipped_box(layer, size_wh)
-        iou = max((box_iou(box, clipped_box(other, size_wh)) for other in others), default=0.0)
+        box = _clipped_box(layer, size_wh)
+        iou = max((_box_iou(box, _clipped_box(other, size_wh)) for other in others), default=0.0)
         if iou < best_iou:
             best, best_iou = layer, iou
         if iou <= level.max_box_iou:
@@ -134,7 +133,7 @@ def _place(
 def _place_beside(
     rng: np.random.Generator, figure: Figure, other: Layer, size_wh: tuple[int, int]
 ) -> Layer:
-    x0, _, x1, y1 = clipped_box(other, size_wh)
+    x0, _, x1, y1 = _clipped_box(other, size_wh)
     left, _, right, bottom = figure.box_xyxy
     aside = rng.choice([-1, 1]) * rng.uniform(0.3, 0.75) * (right - left)
     x = (x0 + x1) / 2 + aside - (left + right) / 2
@@ -256,7 +255,7 @@ def _windows(
     return there, here
 
 
-def clipped_box(layer: Layer, size_wh: tuple[int, int]) -> Box:
+def _clipped_box(layer: Layer, size_wh: tuple[int, int]) -> Box:
     """Return the XYXY box of a figure in the photo, as if nothing were in front."""
     x0, y0, x1, y1 = layer.canvas.box_xyxy
     width, height = size_wh
@@ -268,7 +267,7 @@ def clipped_box(layer: Layer, size_wh: tuple[int, int]) -> Box:
     )
 
 
-def box_iou(one: Box, other: Box) -> float:
+def _box_iou(one: Box, other: Box) -> float:
     """Return intersection over union of two XYXY boxes; 0 where both are empty."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])

@@ -14,6 +14,7 @@ from pose_project.data.synthetic.parts import Part
 from pose_project.data.synthetic.people import SIDES, Body
 from pose_project.structures.schema import COCO_PERSON
 
+_FRONT, _BACK = 1.0, -1.0
 _OUTLINE = 0.006  # dark edge that keeps a limb apart from a trunk of the same cloth
 _LIGHT = np.array([-0.6, -0.8])  # where the light comes from, in the plane of the photo
 _ANGLES = np.linspace(0, 2 * np.pi, 20, endpoint=False)
@@ -142,29 +143,33 @@ def _trunk(body: Body, outfit: Outfit) -> Shape:
 
 def _front(body: Body, outfit: Outfit) -> list[tuple[np.ndarray, Colour]]:
     """Return what only the front of the clothes has: collar, buttons or print, pocket, buckle."""
-    collar = _on_front(body, ((-0.045, 1.08), (0.045, 1.08), (0.0, 0.80)))
-    edge = _on_front(body, ((-0.060, 1.08), (0.060, 1.08), (0.0, 0.73)))
+    collar = _on_trunk(body, _FRONT, ((-0.045, 1.08), (0.045, 1.08), (0.0, 0.80)))
+    edge = _on_trunk(body, _FRONT, ((-0.060, 1.08), (0.060, 1.08), (0.0, 0.73)))
     fills = [(edge, outfit.trim), (collar, shade(outfit.skin, 0.95))]
     if outfit.front == "buttons":
-        strip = _on_front(body, ((-0.010, 0.76), (0.010, 0.76), (0.010, 0.14), (-0.010, 0.14)))
+        strip = _on_trunk(
+            body, _FRONT, ((-0.010, 0.76), (0.010, 0.76), (0.010, 0.14), (-0.010, 0.14))
+        )
         fills.append((strip, outfit.trim))
     elif outfit.front == "print":
-        block = _on_front(body, ((-0.05, 0.66), (0.05, 0.66), (0.05, 0.36), (-0.05, 0.36)))
+        block = _on_trunk(body, _FRONT, ((-0.05, 0.66), (0.05, 0.66), (0.05, 0.36), (-0.05, 0.36)))
         fills.append((block, outfit.trim))
     else:  # an open jacket over a lighter shirt
-        gap = _on_front(body, ((-0.012, 0.8), (0.012, 0.8), (0.045, 0.14), (-0.045, 0.14)))
+        gap = _on_trunk(body, _FRONT, ((-0.012, 0.8), (0.012, 0.8), (0.045, 0.14), (-0.045, 0.14)))
         fills.append((gap, outfit.trim))
-    pocket = _on_front(body, ((0.05, 0.72), (0.085, 0.72), (0.085, 0.6), (0.05, 0.6)))
+    pocket = _on_trunk(body, _FRONT, ((0.05, 0.72), (0.085, 0.72), (0.085, 0.6), (0.05, 0.6)))
     fills.append((pocket, shade(outfit.trim, 0.8)))
-    buckle = _on_front(body, ((-0.016, 0.145), (0.016, 0.145), (0.016, 0.075), (-0.016, 0.075)))
+    buckle = _on_trunk(
+        body, _FRONT, ((-0.016, 0.145), (0.016, 0.145), (0.016, 0.075), (-0.016, 0.075))
+    )
     fills.append((buckle, (90.0, 210.0, 230.0)))
     return fills
 
 
 def _back(body: Body, outfit: Outfit) -> list[tuple[np.ndarray, Colour]]:
     """Return what only the back has: a yoke's seam and the crease of the spine."""
-    seam = _on_back(body, ((-0.1, 0.80), (0.1, 0.80), (0.1, 0.78), (-0.1, 0.78)))
-    crease = _on_back(body, ((-0.004, 0.74), (0.004, 0.74), (0.004, 0.18), (-0.004, 0.18)))
+    seam = _on_trunk(body, _BACK, ((-0.1, 0.80), (0.1, 0.80), (0.1, 0.78), (-0.1, 0.78)))
+    crease = _on_trunk(body, _BACK, ((-0.004, 0.74), (0.004, 0.74), (0.004, 0.18), (-0.004, 0.18)))
     return [(polygon, shade(outfit.shirt, 0.75)) for polygon in (seam, crease)]
 
 
@@ -207,8 +212,8 @@ def _hulls(sections: list[np.ndarray], grow: float) -> list[np.ndarray]:
     ]
 
 
-def _on_front(body: Body, places: tuple[tuple[float, float], ...], side: float = 1.0) -> np.ndarray:
-    """Project places (statures to the left of the middle, share of height) on the trunk's front."""
+def _on_trunk(body: Body, side: float, places: tuple[tuple[float, float], ...]) -> np.ndarray:
+    """Project places on the trunk's front or back: (statures to the left, share of its height)."""
     points = []
     for lateral, share in places:
         half_width, half_depth = _section_radii(body, share)
@@ -217,10 +222,6 @@ def _on_front(body: Body, places: tuple[tuple[float, float], ...], side: float =
         bulge = half_depth * np.sqrt(1 - across**2)
         points.append(share * body.neck + lateral * left + side * bulge * forward)
     return np.array(points)[:, :2]
-
-
-def _on_back(body: Body, places: tuple[tuple[float, float], ...]) -> np.ndarray:
-    return _on_front(body, places, side=-1.0)
 
 
 def _joints(body: Body, side: str, names: tuple[str, ...]) -> list[np.ndarray]:

@@ -1,0 +1,122 @@
+import json
+
+import pytest
+from conftest import person
+from detectron2.data import MetadataCatalog
+
+from pose_project.data import (
+    create_hflip_indices,
+    get_dataset_dicts,
+    get_schema,
+    register_keypoint_dataset,
+    resolve_dataset,
+)
+from pose_project.structures import COCO_PERSON, KeypointSchema
+from pose_project.utils.errors import InputError
+
+
+def test_registration_is_lazy_and_idempotent(tmp_path):
+    for _ in range(2):
+        register_keypoint_dataset("lazy", tmp_path / "later.json", tmp_path)
+    with pytest.raises(InputError, match=r"no annotations at .*later.json"):
+        get_dataset_dicts("lazy")
+
+
+def test_a_name_with_other_files_is_refused(tmp_path):
+    register_keypoint_dataset("taken", tmp_path / "a.json", tmp_path)
+    with pytest.raises(InputError, match="already registered"):
+        register_keypoint_dataset("taken", tmp_path / "b.json", tmp_path)
+
+
+def test_schema_comes_from_the_json(write_dataset):
+    annotation = person(num_keypoints=3)
+    files = write_dataset([annotation], names=("nose", "left_ear", "right_ear"))
+    register_keypoint_dataset("pets", *files)
+    assert create_hflip_indices("pets") == [0, 2, 1]
+    assert get_schema("pets").sigmas_estimated
+    assert MetadataCatalog.get("pets").keypoint_names == ["nose", "left_ear", "right_ear"]
+
+
+def test_a_given_schema_wins(write_dataset):
+    schema = KeypointSchema(("a", "b", "c"), oks_sigmas=(0.1, 0.2, 0.3))
+    register_keypoint_dataset("given", *write_dataset([person(num_keypoints=3)]), schema)
+    assert get_schema("given") == schema
+
+
+def test_coco_is_detectron2s_own_registration(monkeypatch, tmp_path):
+    metadata = MetadataCatalog.get("keypoints_coco_2017_val")
+    assert metadata.get("keypoint_oks_sigmas") is None  # importing this package changes nothing
+    with pytest.raises(InputError, match=r"DETECTRON2_DATASETS.*cocodataset.org"):
+        get_schema("keypoints_coco_2017_val")
+
+
+def test_coco_schema_has_coco_sigmas(write_dataset):
+    register_keypoint_dataset("people", *write_dataset([person()]))
+    assert get_schema("people").oks_sigmas == COCO_PERSON.oks_sigmas
+
+
+def test_dicts_are_half_a_pixel_further_than_the_file(write_dataset):
+    register_keypoint_dataset("people", *write_dataset([person()]))
+    (photo,) = get_dataset_dicts("people", min_keypoints=1)
+    assert photo["annotations"][0]["keypoints"][:3] == [12.5, 17.5, 2]
+
+
+def test_photos_without_people_or_keypoints_are_left_out(write_dataset):
+    annotations = [
+        person(image_id=1, annotation_id=1),
+        person(image_id=2, annotation_id=2, keypoints=[0] * 51, num_keypoints=0),
+        person(image_id=3, annotation_id=3, iscrowd=1),
+    ]
+    register_keypoint_dataset("some", *write_dataset(annotations, sizes_hw=((64, 80),) * 4))
+    assert [p["image_id"] for p in get_dataset_dicts("some", min_keypoints=1)] == [1]
+    assert [p["image_id"] for p in get_dataset_dicts("some")] == [1, 2]
+    assert len(get_dataset_dicts("some", filter_empty=False)) == 4
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "not in COCO's format"),
+        ('{"images": [], "annotations": [], "categories": [{"id": 1}]}', "has no keypoints"),
+    ],
+)
+def test_files_that_are_no_keypoint_dataset(tmp_path, content, message):
+    path = tmp_path / "broken.json"
+    path.write_text(content)
+    register_keypoint_dataset("broken", path, tmp_path)
+    with pytest.raises(InputError, match=message):
+        get_dataset_dicts("broken", min_keypoints=1)
+
+
+def test_nobody_labelled(write_dataset):
+    files = write_dataset([person(keypoints=[0] * 51, num_keypoints=0)])
+    register_keypoint_dataset("nobody", *files)
+    with pytest.raises(InputError, match="nobody"):
+        get_dataset_dicts("nobody", min_keypoints=1)
+
+
+def test_unknown_name_suggests_the_nearest():
+    with pytest.raises(InputError, match="did you mean 'keypoints_coco_2017_val'"):
+        resolve_dataset("keypoint_coco_2017_val")
+
+
+def test_datasets_with_other_keypoints_do_not_mix(write_dataset, tmp_path):
+    json_file, photos = write_dataset([person()])
+    register_keypoint_dataset("seventeen", json_file, photos)
+    other = json.loads(json_file.read_text())
+    other["categories"][0]["keypoints"] = ["a", "b"]
+    (tmp_path / "two.json").write_text(json.dumps(other))
+    register_keypoint_dataset("two", tmp_path / "two.json", photos)
+    with pytest.raises(InputError, match="do not have the same keypoints"):
+        get_schema(["seventeen", "two"])
+
+
+def test_real_coco(test_data):
+    root = test_data / "coco"
+    for split, with_keypoints in (("train", 28), ("val", 35)):
+        name = f"real_{split}"
+        json_file = root / "annotations" / f"person_keypoints_{split}2017.json"
+        register_keypoint_dataset(name, json_file, root / f"{split}2017")
+        assert len(get_dataset_dicts(name, min_keypoints=1)) == with_keypoints
+        assert get_schema(name) == COCO_PERSON

@@ -1,0 +1,91 @@
+import itertools
+import random
+
+import numpy as np
+import pytest
+import torch
+from conftest import person
+from detectron2.data import transforms as T
+
+from pose_project.data import (
+    KeypointMapper,
+    build_train_loader,
+    get_dataset_dicts,
+    register_keypoint_dataset,
+)
+from pose_project.data.loader import seeded
+from pose_project.structures import COCO_PERSON
+from pose_project.utils.errors import InputError
+
+
+@pytest.fixture
+def dicts(write_dataset):
+    annotations = [person(image_id=i, annotation_id=i) for i in range(1, 8)]
+    register_keypoint_dataset("loaded", *write_dataset(annotations, sizes_hw=((64, 80),) * 7))
+    return get_dataset_dicts("loaded")
+
+
+def make_loader(dicts, **changes):
+    augmentations = [
+        T.RandomFlip(),
+        T.RandomBrightness(0.5, 1.5),
+        T.RandomCrop("relative", (0.9, 0.9)),
+    ]
+    mapper = KeypointMapper(augmentations, COCO_PERSON.hflip_indices)
+    return build_train_loader(dicts, mapper, **{"total_batch_size": 2, "seed": 3, **changes})
+
+
+def content(loader, count):
+    return [
+        (photo["image_id"], photo["image"].sum().item(), photo["instances"].gt_keypoints.tensor)
+        for batch in itertools.islice(loader, count)
+        for photo in batch
+    ]
+
+
+def assert_same(actual, expected):
+    for (id_a, sum_a, points_a), (id_b, sum_b, points_b) in zip(actual, expected, strict=True):
+        assert (id_a, sum_a) == (id_b, sum_b)
+        assert torch.equal(points_a, points_b)
+
+
+def test_an_interrupted_run_sees_the_same_photos_augmented_alike(dicts):
+    whole = content(make_loader(dicts), 8)
+    loader = make_loader(dicts)
+    loader.start_at(5)
+    assert_same(content(loader, 3), whole[10:])
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_workers_do_not_change_the_data(dicts, num_workers):
+    assert_same(
+        content(make_loader(dicts, num_workers=num_workers), 6), content(make_loader(dicts), 6)
+    )
+
+
+def test_loading_leaves_the_global_random_state_alone(dicts):
+    before = random.getstate(), np.random.get_state()[1].copy(), torch.get_rng_state()
+    content(make_loader(dicts), 3)
+    assert random.getstate() == before[0]
+    assert (np.random.get_state()[1] == before[1]).all()
+    assert torch.equal(torch.get_rng_state(), before[2])
+
+
+def test_seeded_depends_on_the_position_alone():
+    def draw(*position):
+        with seeded(*position):
+            return random.random(), np.random.rand(), torch.rand(1).item()
+
+    assert draw(1, 5) == draw(1, 5)
+    assert len({draw(1, 5), draw(1, 6), draw(2, 5)}) == 3
+
+
+def test_epoch_is_what_fills_whole_batches(dicts):
+    loader = make_loader(dicts, total_batch_size=3)
+    assert (loader.num_photos, loader.iterations_per_epoch) == (7, 2)
+
+
+def test_fewer_photos_than_a_batch(dicts):
+    with pytest.raises(InputError, match="7 photos.*total_batch_size"):
+        make_loader(dicts, total_batch_size=8)

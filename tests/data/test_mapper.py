@@ -1,0 +1,126 @@
+import copy
+
+import numpy as np
+import pytest
+from conftest import person
+from detectron2.data import transforms as T
+from detectron2.data.detection_utils import transform_keypoint_annotations
+from fvcore.transforms.transform import HFlipTransform, NoOpTransform, VFlipTransform
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pose_project.data import KeypointMapper, get_dataset_dicts, register_keypoint_dataset
+from pose_project.data.mapper import is_mirrored, transform_keypoints
+from pose_project.structures import COCO_PERSON
+from pose_project.utils.errors import InputError
+
+SIZE_HW = (64, 80)
+SWAP = np.asarray(COCO_PERSON.hflip_indices)
+
+
+@pytest.fixture
+def photo(write_dataset):
+    register_keypoint_dataset("mapped", *write_dataset([person()], sizes_hw=(SIZE_HW,)))
+    (photo,) = get_dataset_dicts("mapped")
+    return photo
+
+
+def mapper(*augmentations, **changes) -> KeypointMapper:
+    return KeypointMapper(augmentations, COCO_PERSON.hflip_indices, **changes)
+
+
+def test_points_boxes_and_pixels_without_augmentation(photo):
+    before = copy.deepcopy(photo)
+    output = mapper()(photo)
+    assert photo == before
+    assert output["image"].shape == (3, *SIZE_HW)
+    assert output["instances"].gt_boxes.tensor.tolist() == [[10, 15, 44, 49]]
+    assert output["instances"].gt_keypoints.tensor[0, 0].tolist() == [12.5, 17.5, 2]
+
+
+def test_horizontal_flip_by_hand(photo):
+    keypoints = mapper(HFlipTransform(80))(photo)["instances"].gt_keypoints.tensor[0]
+    assert keypoints[0].tolist() == [80 - 12.5, 17.5, 2]  # the nose stays the nose
+    left_eye, right_eye = photo["annotations"][0]["keypoints"][3:5], keypoints[2]
+    assert right_eye[:2].tolist() == pytest.approx([80 - left_eye[0], left_eye[1]])
+
+
+@pytest.mark.parametrize(
+    ("transform", "mirrored"),
+    [
+        (HFlipTransform(80), True),
+        (VFlipTransform(64), True),
+        (T.TransformList([HFlipTransform(80), VFlipTransform(64)]), False),
+        (T.RotationTransform(64, 80, 180), False),
+        (T.TransformList([T.RotationTransform(64, 80, 37), HFlipTransform(100)]), True),
+        (NoOpTransform(), False),
+    ],
+    ids=["horizontal", "vertical", "both", "half turn", "turned and flipped", "nothing"],
+)
+def test_every_mirror_swaps_sides_and_a_rotation_never_does(transform, mirrored):
+    assert is_mirrored(transform, SIZE_HW) is mirrored
+
+
+def test_stock_code_forgets_that_a_vertical_flip_is_a_mirror(photo):
+    """The fault this mapper mends: after it, the left eye would be on the wrong side."""
+    flip = T.TransformList([VFlipTransform(64)])
+    given_points = photo["annotations"][0]["keypoints"]
+    stock = transform_keypoint_annotations(list(given_points), flip, SIZE_HW, SWAP)
+    ours = mapper(flip)(photo)["instances"].gt_keypoints.tensor[0].numpy()
+    np.testing.assert_allclose(ours, stock[SWAP], rtol=1e-6)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.lists(st.sampled_from("hv"), max_size=4))
+def test_flips_compose_and_invert(seed, flips):
+    points = np.random.default_rng(seed).uniform(0, 64, (17, 3))
+    points[:, 2] = 2
+    transform = T.TransformList(
+        [HFlipTransform(80) if each == "h" else VFlipTransform(64) for each in flips]
+    )
+    swap = SWAP if is_mirrored(transform, SIZE_HW) else None
+    there = transform_keypoints(points, transform, SIZE_HW, swap)
+    inverse = transform.inverse()
+    assert is_mirrored(inverse, SIZE_HW) == (swap is not None)
+    np.testing.assert_allclose(
+        transform_keypoints(there, inverse, SIZE_HW, swap), points, atol=1e-9
+    )
+
+
+def test_what_leaves_the_photo_is_unlabelled():
+    points = np.array([[5.0, 5.0, 2], [70.0, 5.0, 1], [3.0, 3.0, 0]])
+    moved = transform_keypoints(points, T.CropTransform(4, 0, 20, 20), (20, 20), None)
+    assert moved.tolist() == [[1, 5, 2], [0, 0, 0], [0, 0, 0]]
+
+
+def test_each_annotation_decides_for_itself(photo):
+    bare = {k: v for k, v in photo["annotations"][0].items() if k != "keypoints"}
+    photo["annotations"].insert(0, bare)
+    keypoints = mapper()(photo)["instances"].gt_keypoints.tensor
+    assert keypoints.shape == (2, 17, 3)
+    assert keypoints[0].abs().sum() == 0
+    assert (keypoints[1, :, 2] == 2).all()
+
+
+def test_crowds_are_left_out_and_an_empty_photo_keeps_its_fields(photo):
+    photo["annotations"][0]["iscrowd"] = 1
+    instances = mapper()(photo)["instances"]
+    assert instances.gt_keypoints.tensor.shape == (0, 17, 3)
+    assert len(instances.gt_boxes) == len(instances.gt_classes) == 0
+
+
+def test_wrong_number_of_points_names_the_photo(photo):
+    photo["annotations"][0]["keypoints"] = [1.0] * 9
+    with pytest.raises(InputError, match=r"1\.png.*9 keypoint values.*17 keypoints"):
+        mapper()(photo)
+
+
+def test_evaluation_returns_the_photo_alone(photo):
+    output = mapper(is_train=False)(photo)
+    assert "instances" not in output and "annotations" not in output
+    assert output["image_id"] == 1
+
+
+def test_channel_order(photo):
+    bgr, rgb = mapper()(photo)["image"], mapper(image_format="RGB")(photo)["image"]
+    assert (bgr.flip(0) == rgb).all()
