@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from detectron2.config import LazyConfig
 from detectron2.utils.registry import locate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pose_project.utils.errors import InputError
@@ -71,11 +71,13 @@ def _check_override(cfg: DictConfig, override: str) -> None:
             prefix = ".".join([*parents, last][:depth])
             near = _nearest(part, known, prefix and prefix + ".")
             raise InputError(f"the config has no key {key}{near}")
-        node = node.get(part) if part in node else None
+        node = _child(node, part)
 
 
 def _known_keys(node: Any) -> Iterator[str]:
     """Yield what can be set at a node: its keys and, where it is a call, the call's arguments."""
+    if isinstance(node, ListConfig):
+        yield from (str(index) for index in range(len(node)))
     if not isinstance(node, DictConfig):
         return
     yield from (str(key) for key in node)
@@ -83,6 +85,12 @@ def _known_keys(node: Any) -> Iterator[str]:
     target = locate(target) if isinstance(target, str) else target
     if callable(target):
         yield from inspect.signature(target).parameters
+
+
+def _child(node: DictConfig | ListConfig, part: str) -> Any:
+    if isinstance(node, ListConfig):
+        return node[int(part)]
+    return node.get(part) if part in node else None
 
 
 def _nearest(name: str, known: list[str], prefix: str = "") -> str:

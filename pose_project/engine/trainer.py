@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from detectron2.config import get_cfg, instantiate
-from detectron2.engine import DefaultTrainer, HookBase, hooks
+from detectron2.engine import DefaultTrainer, HookBase, TrainerBase, hooks
 from detectron2.evaluation import inference_on_dataset
 from detectron2.solver import LRMultiplier
 from detectron2.utils import comm
@@ -36,10 +36,10 @@ logger = logging.getLogger(__name__)
 class PoseTrainer(DefaultTrainer):
     """``DefaultTrainer`` for a LazyConfig: the same loop, hooks and extension points.
 
-    Inherited as they are: ``train``'s loop, hook registration, ``run_step``, the state dict of
-    loop, hooks and step, and every ``build_*`` as a point to override. Replaced is what
+    Inherited as they are: ``train``'s loop, hook registration, ``run_step``, and every ``build_*``
+    as a point to override. Replaced is what
     Detectron2's constructor fixes: the train step (autocast on any device), the data iterator
-    (made after the position is known), the arguments of DistributedDataParallel, the checkpointer,
+    (made after the position is known), the state dict (0.6 forgets the optimizer), the arguments of DistributedDataParallel, the checkpointer,
     and the list of hooks with their periods. ``self.cfg`` is the small yacs config that inherited
     code reads; ``self.lazy_cfg`` is the whole one.
 
@@ -140,6 +140,15 @@ class PoseTrainer(DefaultTrainer):
                 self.describe,
             ),
         ]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of loop and hooks, and of the step, which release 0.6 leaves out."""
+        return {**TrainerBase.state_dict(self), "_trainer": self._trainer.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what ``state_dict`` returned."""
+        TrainerBase.load_state_dict(self, state_dict)
+        self._trainer.load_state_dict(state_dict["_trainer"])
 
     def describe(self) -> dict[str, Any]:
         """Return what the JSON beside a checkpoint says about the run."""

@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,9 @@ class PoseEvaluator(COCOEvaluator):
             results = [{k: v for k, v in each.items() if k != "bbox"} for each in results]
         sigmas = None if self.schema is None else list(self.schema.oks_sigmas)
         json_file = MetadataCatalog.get(self.dataset_name).json_file
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            # hotcoco warns of sigmas that are not COCO's; here they are the dataset's own
+            warnings.filterwarnings("ignore", message="hotcoco: kpt_oks_sigmas")
             stats = score_results(json_file, results, task, sigmas, self.engine, img_ids)
         return stats_to_metrics(task, stats)
 
@@ -203,7 +206,7 @@ def instances_to_coco_results(instances: Instances, image_id: int) -> list[dict[
     }
     if instances.has("pred_keypoints"):
         keypoints = continuous_to_coco(instances.pred_keypoints.detach().cpu().numpy())
-        columns["keypoints"] = keypoints.reshape(len(keypoints), -1).tolist()
+        columns["keypoints"] = keypoints.reshape(len(keypoints), 3 * keypoints.shape[1]).tolist()
     if instances.has("pred_masks"):
         columns["segmentation"] = [_encode_mask(mask) for mask in instances.pred_masks.cpu()]
     return [

@@ -66,8 +66,6 @@ class PoseVisualizer(Visualizer):
             tuple(value / 255 for value in SIDE_COLOURS[schema.line_side(line)])
             for line in schema.skeleton
         ]
-        # Else a keypoint outside of the photo would zoom the whole picture out.
-        self.output.ax.autoscale(False)
         if scale != 1:  # the stock "nearest" drops or doubles pixels
             self.output.ax.images[0].set_interpolation("bicubic" if scale > 1 else "hanning")
 
@@ -179,7 +177,7 @@ class PoseVisualizer(Visualizer):
     ) -> None:
         """Draw (K, 3) keypoints where ``drawn`` (K,); those ``hidden`` (K,) as rings."""
         xy = keypoints[:, :2]
-        drawn = drawn & self._is_near_photo(xy)
+        drawn = drawn & np.isfinite(xy).all(axis=1)
         if not drawn.any():
             return
         if box_xyxy is None or not np.isfinite(box_xyxy).all():
@@ -271,17 +269,6 @@ class PoseVisualizer(Visualizer):
             color=_LIGHT,
             horizontal_alignment="left",
         )
-
-    def _is_near_photo(self, xy: np.ndarray) -> np.ndarray:
-        """Return (K,) bool: finite and at most one photo's size outside of the photo.
-
-        A line to a point slightly outside shows where the limb goes; from far outside it shows
-        nothing, and matplotlib fails on coordinates like 1e30.
-        """
-        reach = max(self.output.width, self.output.height)
-        photo_wh = np.array([self.output.width, self.output.height])
-        with np.errstate(invalid="ignore"):
-            return ((xy >= -reach) & (xy <= photo_wh + reach)).all(axis=1)
 
     def _line_px(self, box_xyxy: np.ndarray) -> float:
         """Return the width of a person's lines: by its size, within limits set by the photo's."""

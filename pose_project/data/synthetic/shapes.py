@@ -154,7 +154,7 @@ def _front(body: Body, outfit: Outfit) -> list[tuple[np.ndarray, Colour]]:
     elif outfit.front == "print":
         block = _on_trunk(body, _FRONT, ((-0.05, 0.66), (0.05, 0.66), (0.05, 0.36), (-0.05, 0.36)))
         fills.append((block, outfit.trim))
-    else:  # an open jacket over a lighter shirt
+    else:  # an open jacket
         gap = _on_trunk(body, _FRONT, ((-0.012, 0.8), (0.012, 0.8), (0.045, 0.14), (-0.045, 0.14)))
         fills.append((gap, outfit.trim))
     pocket = _on_trunk(body, _FRONT, ((0.05, 0.72), (0.085, 0.72), (0.085, 0.6), (0.05, 0.6)))
