@@ -1,9 +1,11 @@
 """Fixtures shared by all tests: real data when it is there, tiny COCO files when it is not."""
 
+import importlib.util
 import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
@@ -50,6 +52,14 @@ def storage() -> Iterator[EventStorage]:
     """Detectron2's event storage, which losses and samplers write into."""
     with EventStorage(0) as opened:
         yield opened
+
+
+def load_tool(name: str) -> ModuleType:
+    """Import a file of ``tools/``, which is no package."""
+    spec = importlib.util.spec_from_file_location(f"tool_{name}", ROOT / "tools" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def person(

@@ -36,7 +36,7 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> None:
     """Run one process of a training or an evaluation."""
     for name in LOGGERS:
         setup_logger(distributed_rank=comm.get_rank(), name=name)
@@ -68,7 +68,7 @@ def evaluate(cfg: DictConfig) -> None:
     PoseTrainer.test(cfg, model)
 
 
-def cli(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Parse the command line, launch the processes, return the exit code."""
     arguments = get_parser().parse_args(argv)
 
@@ -79,7 +79,7 @@ def cli(argv: list[str] | None = None) -> int:
         if arguments.num_gpus > max(available, 1):
             raise InputError(f"--num-gpus {arguments.num_gpus}, but this machine has {available}")
         launch(
-            main,
+            run,
             arguments.num_gpus,
             num_machines=arguments.num_machines,
             machine_rank=arguments.machine_rank,
@@ -91,4 +91,4 @@ def cli(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(cli())
+    sys.exit(main())

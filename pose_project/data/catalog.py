@@ -11,6 +11,7 @@ import json
 import logging
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,8 @@ def get_schema(dataset_names: str | Sequence[str]) -> KeypointSchema:
     names = [dataset_names] if isinstance(dataset_names, str) else list(dataset_names)
     schemas = [_schema_of(name) for name in names]
     for name, schema in zip(names, schemas, strict=True):
-        if schema != schemas[0]:
+        # lines of the skeleton are for drawing only: Detectron2's COCO has other ones than COCO
+        if replace(schema, skeleton=()) != replace(schemas[0], skeleton=()):
             raise InputError(f"datasets {names[0]!r} and {name!r} do not have the same keypoints")
     return schemas[0]
 

@@ -1,7 +1,7 @@
 """From a dataset dict to what the model is fed: the photo as a tensor and its instances."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,50 +67,52 @@ class KeypointMapper:
         output["image"] = torch.from_numpy(np.ascontiguousarray(augmented.image.transpose(2, 0, 1)))
         if self.is_train:
             people = [a for a in dataset_dict.get("annotations", ()) if not a.get("iscrowd", 0)]
-            mirrored = is_mirrored(transforms, image.shape[:2])
-            transformed = [
-                self._transform(a, transforms, image_size_hw, mirrored, dataset_dict["file_name"])
-                for a in people
+            swap = self.hflip_indices if is_mirrored(transforms, image.shape[:2]) else None
+            keypoints = [
+                transform_keypoints(each, transforms, image_size_hw, swap)
+                for each in self._read_keypoints(people, dataset_dict["file_name"])
             ]
-            output["instances"] = self._to_instances(transformed, image_size_hw)
+            instances = self._to_instances(people, transforms, image_size_hw)
+            shape = (len(people), len(self.hflip_indices), 3)
+            instances.gt_keypoints = Keypoints(np.reshape(keypoints, shape))
+            output["instances"] = detection_utils.filter_empty_instances(instances)
         return output
 
-    def _transform(
-        self,
-        annotation: dict[str, Any],
-        transforms: T.TransformList,
-        image_size_hw: tuple[int, int],
-        mirrored: bool,
-        file_name: str,
-    ) -> dict[str, Any]:
-        num_keypoints = len(self.hflip_indices)
-        wanted = {"bbox", "bbox_mode", "category_id"}
-        if self.use_instance_mask:
-            wanted.add("segmentation")
-        moved = detection_utils.transform_instance_annotations(
-            copy.deepcopy({key: annotation[key] for key in wanted if key in annotation}),
-            transforms,
-            image_size_hw,
-        )
-        values = annotation.get("keypoints") or np.zeros(num_keypoints * 3)
-        if len(values) != num_keypoints * 3:
-            raise InputError(
-                f"{file_name}: an annotation has {len(values)} keypoint values, but its dataset "
-                f"defines {num_keypoints} keypoints of 3 values each"
-            )
-        keypoints = np.array(values, dtype=np.float64).reshape(-1, 3)
-        moved["keypoints"] = transform_keypoints(
-            keypoints, transforms, image_size_hw, self.hflip_indices if mirrored else None
-        )
-        return moved
+    @property
+    def _unlabelled(self) -> np.ndarray:
+        return np.zeros((len(self.hflip_indices), 3))
+
+    def _read_keypoints(self, people: list[dict[str, Any]], file_name: str) -> Iterator[np.ndarray]:
+        """Yield (K, 3) for each person, all unlabelled where an annotation has no keypoints."""
+        for annotation in people:
+            values = annotation.get("keypoints")
+            keypoints = np.array(values, dtype=np.float64) if values else self._unlabelled
+            if keypoints.size != self._unlabelled.size:
+                raise InputError(
+                    f"{file_name}: an annotation has {keypoints.size} keypoint values, but its "
+                    f"dataset defines {len(self.hflip_indices)} keypoints of 3 values each"
+                )
+            yield keypoints.reshape(-1, 3)
 
     def _to_instances(
-        self, annotations: list[dict[str, Any]], image_size_hw: tuple[int, int]
+        self,
+        people: list[dict[str, Any]],
+        transforms: T.TransformList,
+        image_size_hw: tuple[int, int],
     ) -> Instances:
-        instances = detection_utils.annotations_to_instances(annotations, image_size_hw)
-        if not annotations:
-            instances.gt_keypoints = Keypoints(np.zeros((0, len(self.hflip_indices), 3)))
-        return detection_utils.filter_empty_instances(instances)
+        """Return boxes, classes and, if wanted, masks in the space after ``transforms``."""
+        fields = {"bbox", "bbox_mode", "category_id"}
+        if self.use_instance_mask:
+            fields.add("segmentation")
+        moved = [
+            detection_utils.transform_instance_annotations(
+                copy.deepcopy({key: each[key] for key in fields if key in each}),
+                transforms,
+                image_size_hw,
+            )
+            for each in people
+        ]
+        return detection_utils.annotations_to_instances(moved, image_size_hw)
 
 
 def transform_keypoints(

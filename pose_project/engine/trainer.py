@@ -37,11 +37,11 @@ class PoseTrainer(DefaultTrainer):
     """``DefaultTrainer`` for a LazyConfig: the same loop, hooks and extension points.
 
     Inherited as they are: ``train``'s loop, hook registration, ``run_step``, and every ``build_*``
-    as a point to override. Replaced is what
-    Detectron2's constructor fixes: the train step (autocast on any device), the data iterator
-    (made after the position is known), the state dict (0.6 forgets the optimizer), the arguments of DistributedDataParallel, the checkpointer,
-    and the list of hooks with their periods. ``self.cfg`` is the small yacs config that inherited
-    code reads; ``self.lazy_cfg`` is the whole one.
+    as a point to override. Replaced is what Detectron2's constructor fixes: the train step
+    (autocast on any device), the data iterator (made after the position is known), the arguments
+    of DistributedDataParallel, the checkpointer, the list of hooks with their periods; and the
+    state dict, in which release 0.6 forgets the optimizer. ``self.cfg`` is the small yacs config
+    that inherited code reads; ``self.lazy_cfg`` is the whole one.
 
     Args:
         cfg: LazyConfig with ``model optimizer lr_multiplier dataloader train``. Of ``train`` it

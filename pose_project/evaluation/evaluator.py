@@ -129,10 +129,7 @@ class PoseEvaluator(COCOEvaluator):
             results = [{k: v for k, v in each.items() if k != "bbox"} for each in results]
         sigmas = None if self.schema is None else list(self.schema.oks_sigmas)
         json_file = MetadataCatalog.get(self.dataset_name).json_file
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            # hotcoco warns of sigmas that are not COCO's; here they are the dataset's own
-            warnings.filterwarnings("ignore", message="hotcoco: kpt_oks_sigmas")
-            stats = score_results(json_file, results, task, sigmas, self.engine, img_ids)
+        stats = score_results(json_file, results, task, sigmas, self.engine, img_ids)
         return stats_to_metrics(task, stats)
 
     def _check_keypoints(self, results: list[dict[str, Any]]) -> None:
@@ -168,21 +165,24 @@ def score_results(
         10 numbers for keypoints, 12 otherwise, in 0-1, -1 where undefined.
     """
     results = [dict(each) for each in results]  # both libraries add keys to what they are given
-    if engine == "hotcoco":
-        truth = hotcoco.COCO(json_file)
-        evaluation = hotcoco.COCOeval(truth, truth.loadRes(results), task)
-        sigmas = oks_sigmas
-    else:
-        truth = COCO(json_file)
-        evaluation = COCOeval(truth, _load_results(truth, results), task)
-        sigmas = np.array(oks_sigmas)
-    if task == "keypoints" and oks_sigmas is not None:
-        evaluation.params.kpt_oks_sigmas = sigmas
-    if img_ids is not None:
-        evaluation.params.imgIds = list(img_ids)
-    evaluation.evaluate()
-    evaluation.accumulate()
-    evaluation.summarize()
+    # both print what they do; hotcoco warns of sigmas that are not COCO's, as a dataset's may be
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="hotcoco: kpt_oks_sigmas")
+        if engine == "hotcoco":
+            truth = hotcoco.COCO(json_file)
+            evaluation = hotcoco.COCOeval(truth, truth.loadRes(results), task)
+        else:
+            truth = COCO(json_file)
+            evaluation = COCOeval(truth, _load_results(truth, results), task)
+        if task == "keypoints" and oks_sigmas is not None:
+            evaluation.params.kpt_oks_sigmas = (
+                oks_sigmas if engine == "hotcoco" else np.array(oks_sigmas)
+            )
+        if img_ids is not None:
+            evaluation.params.imgIds = list(img_ids)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
     return np.asarray(evaluation.stats, dtype=np.float64)
 
 

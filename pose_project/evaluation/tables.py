@@ -3,6 +3,7 @@
 Every number is in percent, 0-100, NaN where it is undefined (no such object in the ground truth).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -65,11 +66,14 @@ def stats_to_metrics(task: str, stats: Sequence[float]) -> dict[str, float]:
 
 
 def format_table(task: str, values: dict[str, float]) -> str:
-    """Return the table of the slides: metric, IoU, area, max detections, percent."""
-    rows = [
-        (metric.name, metric.iou, metric.area, metric.max_detections, values[metric.key])
-        for metric in METRICS[task]
-    ]
+    """Return the table of the slides: metric, IoU, area, max detections, percent.
+
+    An undefined number is a dash.
+    """
+    rows = []
+    for metric in METRICS[task]:
+        value = None if math.isnan(values[metric.key]) else values[metric.key]
+        rows.append((metric.name, metric.iou, metric.area, metric.max_detections, value))
     headers = (_TITLES[task], "IoU", "Area", "Max detections", "%")
     return tabulate(
         rows, headers, tablefmt="github", floatfmt=".1f", disable_numparse=[1], missingval="-"

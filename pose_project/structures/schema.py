@@ -22,7 +22,8 @@ _SIDE_SPELLINGS = (
     (r"(?<![a-z])l(?=[_\-. ])", "r"),
     (r"(?<=[_\-. ])l(?![a-z])", "r"),
 )
-_COLOURS = {"left": (255, 128, 0), "right": (0, 160, 255), None: (120, 220, 60)}  # RGB
+SIDE_COLOURS = {"left": (255, 128, 0), "right": (0, 160, 255), None: (120, 220, 60)}
+"""RGB in 0..255 of what is left, right, or in the middle."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class KeypointSchema:
             "keypoint_names": list(self.names),
             "keypoint_flip_map": [tuple(pair) for pair in self.flip_pairs],
             "keypoint_connection_rules": [
-                (a, b, _COLOURS[self.line_side((a, b))]) for a, b in self.skeleton
+                (a, b, SIDE_COLOURS[self.line_side((a, b))]) for a, b in self.skeleton
             ],
             "keypoint_oks_sigmas": list(self.oks_sigmas),
             "keypoint_sigmas_estimated": self.sigmas_estimated,

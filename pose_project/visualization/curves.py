@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from pose_project.utils.files import atomic_path
 
@@ -125,7 +125,7 @@ def _draw_losses(axes: Axes, losses: Series) -> None:
     # would press all the others against its foot.
     if all((values > 0).all() for _, values in losses.values()):
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.set_ylabel("loss")
     axes.set_title("Training loss")
 

@@ -18,12 +18,10 @@ from matplotlib.patches import Circle, Rectangle
 from matplotlib.patheffects import withStroke
 
 from pose_project.structures import KeypointSchema
+from pose_project.structures.schema import SIDE_COLOURS
 from pose_project.utils.errors import InputError
 
-SIDE_COLOURS = {"left": (255, 128, 0), "right": (0, 160, 255), None: (120, 220, 60)}
-"""RGB of a dot or line by ``KeypointSchema.side``; the same as in ``KeypointSchema.metadata``."""
-
-# A dark edge keeps light colours readable on snow, and light ones keep it readable on asphalt.
+# Bright colours with a dark edge can be read on snow and on asphalt.
 _DARK = np.array([0.06, 0.06, 0.08])
 _LIGHT = np.array([1.0, 1.0, 1.0])
 _BOX_LAYER, _POSE_LAYER = 2, 3  # matplotlib draws higher numbers later; Detectron2's text is at 10

@@ -58,8 +58,8 @@ def test_wrong_overrides(override, message):
 
 
 def test_an_argument_that_the_config_leaves_at_its_default_can_be_set():
-    cfg = load_config(SYNTHETIC, ["optimizer.nesterov=True"])
-    assert cfg.optimizer.nesterov is True
+    cfg = load_config(SYNTHETIC, ["optimizer.amsgrad=True"])
+    assert cfg.optimizer.amsgrad is True
 
 
 def test_a_missing_config_suggests_the_nearest():

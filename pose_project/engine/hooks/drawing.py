@@ -40,7 +40,7 @@ def draw_predictions(
         for photo in photos:
             instances = model([mapper(photo)])[0]["instances"].to("cpu")
             image = detection_utils.read_image(photo["file_name"], format="RGB")
-            drawn = draw_side_by_side(image, photo, instances, schema)
+            drawn = draw_side_by_side(image, photo, instances, schema, keypoint_threshold=0.0)
             with atomic_path(output_dir / f"{photo['image_id']}.png") as temporary:
                 encoded, png = cv2.imencode(".png", drawn[:, :, ::-1])
                 temporary.write_bytes(png.tobytes() if encoded else b"")

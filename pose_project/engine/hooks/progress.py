@@ -4,9 +4,11 @@ import datetime
 import logging
 import sys
 import time
+from contextlib import ExitStack
 
 from detectron2.engine import HookBase
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 logger = logging.getLogger(__name__)
 
@@ -25,13 +27,16 @@ class Progress(HookBase):
         self.iterations_per_epoch = iterations_per_epoch
         self.total_batch_size = total_batch_size
         self._bar: tqdm | None = None
+        self._terminal = ExitStack()
 
     def before_train(self) -> None:
         """Show the bar, at the iteration that training starts from."""
         if sys.stderr.isatty():
-            self._bar = tqdm(
-                total=self.trainer.max_iter, initial=self.trainer.start_iter, dynamic_ncols=True
-            )
+            span = {"total": self.trainer.max_iter, "initial": self.trainer.start_iter}
+            self._bar = self._terminal.enter_context(tqdm(**span, dynamic_ncols=True))
+            # log lines go above the bar instead of through it
+            loggers = [logging.getLogger(name) for name in ("pose_project", "detectron2", "fvcore")]
+            self._terminal.enter_context(logging_redirect_tqdm(loggers))
         self._since = (self.trainer.start_iter, time.perf_counter())
 
     def after_step(self) -> None:
@@ -44,8 +49,7 @@ class Progress(HookBase):
 
     def after_train(self) -> None:
         """Leave the finished bar on the screen."""
-        if self._bar is not None:
-            self._bar.close()
+        self._terminal.close()
 
     def _show(self, done: int) -> None:
         since, start = self._since

@@ -1,0 +1,165 @@
+"""Every tool as its users call it: help, and wrong input in one line with exit code 2."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, load_tool, person
+from detectron2.data import MetadataCatalog
+
+from pose_project.data import register_keypoint_dataset
+
+TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py"))
+SYNTHETIC = str(ROOT / "configs/quick/synthetic.py")
+SMALL = [
+    "dataloader.train.dataset.names=synthetic_demo_train_12",
+    "dataloader.test.dataset.names=synthetic_demo_val_4",
+    "train.device=cpu",
+]
+
+
+def run(name: str, *arguments: str) -> int:
+    return load_tool(name).main(list(arguments))
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_help(name, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run(name, "--help")
+    assert stopped.value.code == 0
+    assert f"tools/{name}.py" in capsys.readouterr().out
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch, capsys):
+    """Run train_net with wrong input; check that it is one line and that nothing was written."""
+    monkeypatch.chdir(ROOT)
+
+    def check(*arguments: str, message: str, config: str = SYNTHETIC) -> None:
+        folder = tmp_path / "run"
+        command = ["--config-file", config, *arguments, f"train.output_dir={folder}"]
+        assert run("train_net", *command) == 2
+        captured = capsys.readouterr()
+        (line,) = [each for each in captured.err.splitlines() if each.startswith("error: ")]
+        assert message in line
+        assert "Traceback" not in captured.err + captured.out
+        assert not folder.exists()
+
+    return check
+
+
+def test_no_config(refused):
+    refused(config="configs/nothing.py", message="no config at configs/nothing.py")
+
+
+def test_misspelt_override(refused):
+    refused("train.max_itr=5", message="did you mean train.max_iter?")
+
+
+def test_no_coco(refused):
+    if Path(MetadataCatalog.get("keypoints_coco_2017_train").json_file).exists():
+        pytest.skip("COCO is here")
+    config = str(ROOT / "configs/keypoint_rcnn_R50_FPN_42ep.py")
+    refused(config=config, message="set DETECTRON2_DATASETS")
+
+
+def test_weights_that_are_not_there(refused):
+    refused(*SMALL, "train.init_checkpoint=nowhere.pth", message="no weights at nowhere.pth")
+
+
+def test_weights_that_do_not_fit(refused, tmp_path):
+    import torch
+
+    path = tmp_path / "other.pth"
+    torch.save({"model": {"fc.weight": torch.zeros(3, 3)}}, path)
+    refused(*SMALL, f"train.init_checkpoint={path}", message="1 in the file are unexpected")
+    refused("--eval-only", *SMALL, f"train.init_checkpoint={path}", message="do not fit this model")
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 torn"])
+def test_weights_that_are_damaged(refused, tmp_path, content):
+    path = tmp_path / "damaged.pth"
+    path.write_bytes(content)
+    refused(*SMALL, f"train.init_checkpoint={path}", message="damaged.pth")
+
+
+def test_weights_that_would_run_code(refused, tmp_path):
+    import pickle
+
+    class Trap:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "ran",)
+
+    path = tmp_path / "trap.pth"
+    path.write_bytes(pickle.dumps({"model": Trap()}))
+    refused(*SMALL, f"train.init_checkpoint={path}", message="could run code")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_remote_weights_without_a_network(refused, monkeypatch, tmp_path):
+    monkeypatch.setenv("FVCORE_CACHE", str(tmp_path / "fvcore"))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    weights = "detectron2://ImageNetPretrained/MSRA/R-50.pkl"
+    refused(*SMALL, f"train.init_checkpoint={weights}", message=f"cannot fetch {weights}")
+
+
+def test_json_without_keypoints(refused, tmp_path, write_dataset):
+    json_file, photos = write_dataset([person()])
+    content = json.loads(json_file.read_text())
+    del content["categories"][0]["keypoints"]
+    json_file.write_text(json.dumps(content))
+    register_keypoint_dataset("no_keypoints", json_file, photos)
+    refused("dataloader.train.dataset.names=no_keypoints", message="has no keypoints")
+
+
+def test_numbers_of_keypoints_that_differ(refused):
+    refused(
+        *SMALL,
+        "model.roi_heads.keypoint_head.num_keypoints=5",
+        message="predicts 5 keypoints",
+    )
+
+
+def test_more_gpus_than_there_are(refused):
+    refused("--num-gpus", "9", message="--num-gpus 9, but this machine has")
+
+
+def test_evaluation_without_weights(refused):
+    refused("--eval-only", message="train.init_checkpoint=FILE")
+
+
+def test_a_used_folder_is_not_mixed_with_a_new_run(tmp_path, capsys):
+    (tmp_path / "metrics.json").write_text("kept")
+    command = ["--config-file", SYNTHETIC, f"train.output_dir={tmp_path}"]
+    assert run("train_net", *command) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def test_visualize_data(tmp_path, capsys):
+    output = tmp_path / "drawn"
+    command = ["--config-file", SYNTHETIC, "--output", str(output), "--count", "3"]
+    assert run("visualize_data", *command, SMALL[0]) == 0
+    assert len(list(output.glob("*.png"))) == 3
+    assert run("visualize_data", *command[:4], "--count", "0") == 2
+
+
+def test_benchmark_data_at_a_small_size(tmp_path, capsys, monkeypatch):
+    tool = load_tool("benchmark")
+    monkeypatch.setattr(tool, "NUM_PHOTOS", 200)
+    monkeypatch.setattr(tool, "NUM_PEOPLE", 800)
+    monkeypatch.setattr(tool, "NUM_BATCHES", 100)
+    assert tool.main(["--task", "data", "--json", str(tmp_path / "out.json")]) == 0
+    record = json.loads((tmp_path / "out.json").read_text())
+    assert 0 < record["photos_kept"] < 200
+    assert record["iterations_per_epoch"] == record["photos_kept"] // 8
+    assert "photos_kept" in capsys.readouterr().out
+
+
+def test_without_detectron2_the_import_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "detectron2", None)
+    spec = importlib.util.spec_from_file_location("fresh", ROOT / "pose_project/__init__.py")
+    with pytest.raises(ImportError, match="tools/install_detectron2.py"):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
