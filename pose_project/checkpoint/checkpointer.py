@@ -11,6 +11,7 @@ import torch
 from detectron2.checkpoint import DetectionCheckpointer
 from fvcore.common.checkpoint import _IncompatibleKeys as IncompatibleKeys
 
+from pose_project.checkpoint.unpickling import load_pickled_weights
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import atomic_path, write_text_atomic
 from pose_project.utils.provenance import collect_provenance, sha256_of
@@ -22,7 +23,7 @@ class PoseCheckpointer(DetectionCheckpointer):
     """Detectron2's checkpointer, writing atomically and refusing weights that do not fit.
 
     Beside ``NAME.pth`` lies ``NAME.json``: its sha256, the iteration, metrics, config and the
-    versions that made it. ``.pth`` files are read with ``weights_only``: nothing in them is run.
+    versions that made it. Weights are read as data: nothing in a ``.pth`` or ``.pkl`` is run.
     """
 
     def save(self, name: str, *, tag_as_last: bool = True, **extra: Any) -> None:
@@ -57,6 +58,26 @@ class PoseCheckpointer(DetectionCheckpointer):
         """Note atomically which file ``--resume`` continues from."""
         write_text_atomic(Path(self.save_dir) / "last_checkpoint", last_filename_basename)
 
+    def newest_intact(self) -> Path | None:
+        """Return the checkpoint to resume from, or None in a folder without any.
+
+        It is the last one written whose content has the sha256 that its JSON records. A damaged
+        one is skipped with a warning.
+
+        Raises:
+            InputError: if there are checkpoints and all are damaged.
+        """
+        if not self.has_checkpoint():
+            return None
+        numbered = sorted(Path(self.save_dir).glob("model_[0-9]*.pth"), reverse=True)
+        for path in dict.fromkeys([Path(self.get_checkpoint_file()), *numbered]):
+            if _is_intact(path):
+                return path
+            logger.warning("%s is damaged; trying the checkpoint before it.", path)
+        raise InputError(
+            f"every checkpoint in {self.save_dir} is damaged; start anew in another folder"
+        )
+
     def load(
         self, path: str, checkpointables: list[str] | None = None, *, complete: bool = False
     ) -> dict[str, Any]:
@@ -86,8 +107,8 @@ class PoseCheckpointer(DetectionCheckpointer):
             self._parsed_url_during_load = None  # Detectron2 asserts that it is, also after errors
 
     def _load_file(self, filename: str) -> dict[str, Any]:
-        if not filename.endswith(".pth"):
-            return super()._load_file(filename)
+        if filename.endswith(".pkl"):
+            return load_pickled_weights(filename)
         content = load_tensors(filename)
         return content if "model" in content else {"model": content}
 
@@ -106,6 +127,14 @@ class PoseCheckpointer(DetectionCheckpointer):
                 f"(first: {names})"
             )
         return incompatible
+
+
+def _is_intact(path: Path) -> bool:
+    try:
+        record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        return sha256_of(path) == record["sha256"]
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 def load_tensors(filename: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ photo is augmented alike in any worker, in any number of workers and after any i
 """
 
 import random
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -68,6 +69,7 @@ class TrainLoader:
             num_workers=self.num_workers,
             collate_fn=_as_list,
             pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_leave_interrupts_to_the_parent,
             # its own generator: by default a loader draws from the global random state
             generator=torch.Generator().manual_seed(self.dataset.seed),
         )
@@ -127,6 +129,12 @@ def seed_everything(seed: int, *position: int) -> None:
     random.seed(words[0])
     np.random.seed(words[1])
     torch.manual_seed(words[2] << 32 | words[3])
+
+
+def _leave_interrupts_to_the_parent(worker_id: int) -> None:
+    # A terminal sends Ctrl-C to workers as well, but the iteration they feed is to be finished.
+    del worker_id
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _as_list(batch: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.data import get_schema
 from pose_project.data.loader import TrainLoader, seed_everything
-from pose_project.engine.hooks import Checkpoints, Evaluation, MetricsWriter, Progress
+from pose_project.engine.hooks import Checkpoints, Evaluation, MetricsWriter, Progress, StopOnSignal
 from pose_project.engine.hooks.drawing import draw_predictions
 from pose_project.engine.train_step import TrainStep
 from pose_project.utils.errors import InputError
@@ -81,14 +81,14 @@ class PoseTrainer(DefaultTrainer):
         self.register_hooks(self.build_hooks())
 
     def resume_or_load(self, resume: bool = True) -> None:
-        """Continue from the last checkpoint of the output folder, or load the initial weights.
+        """Continue from the last intact checkpoint of the output folder, or load initial weights.
 
         Args:
             resume: continue if there is a checkpoint; without one, start from the beginning.
         """
-        if resume and self.checkpointer.has_checkpoint():
-            last = self.checkpointer.get_checkpoint_file()
-            self.checkpointer.load(last, complete=True)
+        last = self.checkpointer.newest_intact() if resume else None
+        if last is not None:
+            self.checkpointer.load(str(last), complete=True)
             self.start_iter = self.iter + 1
             logger.info("Resuming from %s at iteration %d", last, self.start_iter)
         else:
@@ -139,6 +139,7 @@ class PoseTrainer(DefaultTrainer):
                 train.checkpointer.max_to_keep,
                 self.describe,
             ),
+            StopOnSignal(self.checkpointer),
         ]
 
     def state_dict(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from pose_project.utils.errors import PoseError
+from pose_project.utils.errors import PoseError, TrainingInterrupted
 
 EXIT_OK, EXIT_WRONG_INPUT = 0, 2
 
@@ -19,13 +19,16 @@ def run_tool(main: Callable[[], int | None], debug: bool) -> int:
 
     Returns:
         What ``main`` returned; 2 after a :class:`PoseError` or a file that is not there or not
-        accessible, with one line on stderr. Ctrl-C gives 130.
+        accessible, with one line on stderr; 130 and 143 after SIGINT and SIGTERM.
     """
     if not debug:
         # The training loop logs every exception with its traceback before it passes it on.
         logging.getLogger("detectron2.engine.train_loop").addFilter(_is_unexpected)
     try:
         return main() or EXIT_OK
+    except TrainingInterrupted as interruption:
+        print(interruption, file=sys.stderr)
+        return interruption.exit_code
     except (PoseError, OSError) as error:
         if debug:
             traceback.print_exc()
@@ -37,7 +40,11 @@ def run_tool(main: Callable[[], int | None], debug: bool) -> int:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    text = str(error).strip()
+    if "DataLoader worker process" in text:
+        # torch puts a worker's whole traceback into the message; its last line is the message
+        text = text.splitlines()[-1].partition(": ")[2]
+    return " ".join(text.split()) or type(error).__name__
 
 
 def _is_unexpected(record: logging.LogRecord) -> bool:

@@ -11,3 +11,16 @@ class InputError(PoseError, ValueError):
 
 class NonFiniteLossError(PoseError, FloatingPointError):
     """The loss became infinite or NaN; names iteration, losses and photos."""
+
+
+class TrainingInterrupted(PoseError):
+    """A signal ended training after a checkpoint was saved.
+
+    Args:
+        message: which signal, and how to go on.
+        exit_code: 130 after SIGINT, 143 after SIGTERM.
+    """
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
