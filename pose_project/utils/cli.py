@@ -3,6 +3,7 @@
 import logging
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 
 from pose_project.utils.errors import PoseError, TrainingInterrupted
@@ -21,6 +22,8 @@ def run_tool(main: Callable[[], int | None], debug: bool) -> int:
         What ``main`` returned; 2 after a :class:`PoseError` or a file that is not there or not
         accessible, with one line on stderr; 130 and 143 after SIGINT and SIGTERM.
     """
+    # Detectron2 0.6 calls meshgrid as torch did then; nothing its users can do about.
+    warnings.filterwarnings("ignore", message="torch.meshgrid")
     if not debug:
         # The training loop logs every exception with its traceback before it passes it on.
         logging.getLogger("detectron2.engine.train_loop").addFilter(_is_unexpected)
