@@ -4,8 +4,10 @@
     python tools/train_net.py --config-file F --resume ...
     python tools/train_net.py --config-file F --eval-only train.init_checkpoint=WEIGHTS ...
     python tools/train_net.py --config-file F --num-gpus 8 ...
+    torchrun --nproc-per-node 8 tools/train_net.py --config-file F ...
 
-Exit codes: 0 done; 2 wrong input or a loss that is not finite, in one line; 130 after Ctrl-C.
+Exit codes: 0 done; 2 wrong input or a loss that is not finite, in one line; 130 after SIGINT and
+143 after SIGTERM, a checkpoint saved.
 """
 
 import argparse
@@ -13,14 +15,14 @@ import logging
 import sys
 from pathlib import Path
 
-import torch
-from detectron2.engine import default_argument_parser, launch
+from detectron2.engine import default_argument_parser
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 from omegaconf import DictConfig
 
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.engine import PoseTrainer, load_config
+from pose_project.engine.launch import launch
 from pose_project.engine.run_folder import LOGGERS, check_run_folder, open_run_folder
 from pose_project.engine.trainer import check_keypoints, resolve_device
 from pose_project.utils.cli import run_tool
@@ -50,6 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
 def train(cfg: DictConfig, arguments: argparse.Namespace) -> None:
     """Train; the output folder is touched only once everything has been found to fit."""
     check_run_folder(Path(cfg.train.output_dir), arguments.resume)
+    comm.synchronize()  # no process creates the folder before all have looked at it
     trainer = PoseTrainer(cfg)
     trainer.resume_or_load(resume=arguments.resume)
     open_run_folder(cfg)
@@ -75,17 +78,7 @@ def main(argv: list[str] | None = None) -> int:
     def start() -> None:
         if not arguments.config_file:
             raise InputError("no config: --config-file FILE, such as configs/quick/synthetic.py")
-        available = torch.cuda.device_count()
-        if arguments.num_gpus > max(available, 1):
-            raise InputError(f"--num-gpus {arguments.num_gpus}, but this machine has {available}")
-        launch(
-            run,
-            arguments.num_gpus,
-            num_machines=arguments.num_machines,
-            machine_rank=arguments.machine_rank,
-            dist_url=arguments.dist_url,
-            args=(arguments,),
-        )
+        launch(run, arguments)
 
     return run_tool(start, arguments.debug)
 

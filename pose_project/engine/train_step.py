@@ -28,7 +28,7 @@ class TrainStep(SimpleTrainer):
         model: returns a dict of losses in training.
         data_loader: iterable over lists of model inputs.
         optimizer: of the model's parameters.
-        device: ``"cuda"`` or ``"cpu"``.
+        device: of the model, such as ``"cuda"`` or ``"cpu"``.
         seed: of sampling and dropout.
         amp_dtype: ``"bf16"``, ``"fp16"`` (CUDA only) or None for float32.
         clip_grad_norm: largest norm of all gradients together; 0 does not clip.
@@ -51,14 +51,15 @@ class TrainStep(SimpleTrainer):
         super().__init__(model, data_loader, optimizer)
         if amp_dtype is not None and amp_dtype not in _AUTOCAST_DTYPES:
             raise InputError(f"train.amp.dtype must be bf16 or fp16, not {amp_dtype!r}")
-        if amp_dtype == "fp16" and device == "cpu":
+        device_type = torch.device(device).type
+        if amp_dtype == "fp16" and device_type == "cpu":
             raise InputError("train.amp.dtype=fp16 needs a GPU; a CPU runs train.amp.dtype=bf16")
-        self.device = device
+        self.device_type = device_type
         self.seed = seed
         self.amp_dtype = _AUTOCAST_DTYPES.get(amp_dtype)
         self.clip_grad_norm = clip_grad_norm
         # bfloat16 has float32's range; only float16 needs its losses scaled
-        self.grad_scaler = torch.amp.GradScaler(device, enabled=amp_dtype == "fp16")
+        self.grad_scaler = torch.amp.GradScaler(device_type, enabled=amp_dtype == "fp16")
 
     def run_step(self) -> None:
         """Take one batch and update the weights.
@@ -71,7 +72,7 @@ class TrainStep(SimpleTrainer):
         batch = next(self._data_loader_iter)
         data_time = time.perf_counter() - start
 
-        with torch.autocast(self.device, self.amp_dtype, enabled=self.amp_dtype is not None):
+        with torch.autocast(self.device_type, self.amp_dtype, enabled=self.amp_dtype is not None):
             losses = self.model(batch)
         self._report(losses, batch, data_time)
         self.optimizer.zero_grad()

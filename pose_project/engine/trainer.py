@@ -268,7 +268,8 @@ def _distribute(model: nn.Module, device: str, ddp: DictConfig) -> nn.Module:
     # Detectron2's create_ddp_model of 0.6 names a GPU even where there is none.
     if comm.get_world_size() == 1:
         return model
-    device_ids = [comm.get_local_rank()] if device == "cuda" else None
+    on_gpu = torch.device(device).type == "cuda"
+    device_ids = [torch.cuda.current_device()] if on_gpu else None
     return DistributedDataParallel(model, device_ids=device_ids, **ddp)
 
 
