@@ -8,3 +8,4 @@ from .common.train import train
 
 train.max_iter = 90_000
 train.init_checkpoint = "detectron2://ImageNetPretrained/MSRA/R-50.pkl"
+train.output_dir = "./output/keypoint_rcnn_R50_FPN_1x"

@@ -19,3 +19,4 @@ train.eval_epochs = 1
 train.checkpoint_epochs = 1
 # ImageNet R-50. Not on a slide: it is torchvision's habit, and Detectron2's.
 train.init_checkpoint = "detectron2://ImageNetPretrained/MSRA/R-50.pkl"
+train.output_dir = "./output/keypoint_rcnn_R50_FPN_42ep"

@@ -16,3 +16,4 @@ train.log_period = 10
 train.eval_epochs = 1
 train.checkpoint_epochs = 1
 train.init_checkpoint = "detectron2://ImageNetPretrained/MSRA/R-50.pkl"
+train.output_dir = "./output/keypoint_rcnn_R50_FPN_46ep"

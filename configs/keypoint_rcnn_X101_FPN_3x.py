@@ -18,3 +18,4 @@ model.backbone.bottom_up.stages = L(make_resnet_stages)(
 )
 model.pixel_std = [57.375, 57.120, 58.395]
 train.init_checkpoint = "detectron2://ImageNetPretrained/FAIR/X-101-32x8d.pkl"
+train.output_dir = "./output/keypoint_rcnn_X101_FPN_3x"

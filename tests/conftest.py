@@ -10,12 +10,17 @@ from types import ModuleType
 import cv2
 import numpy as np
 import pytest
+import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.utils.events import EventStorage
 
 from pose_project.structures import COCO_PERSON
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Models of a few channels gain nothing from threads, and threads that wait for each other on a busy
+# machine make the tests many times slower.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -22,9 +22,9 @@ from omegaconf import DictConfig
 
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.engine import PoseTrainer, load_config
-from pose_project.engine.launch import launch
+from pose_project.engine.launch import launch, resolve_device
 from pose_project.engine.run_folder import LOGGERS, check_run_folder, open_run_folder
-from pose_project.engine.trainer import check_keypoints, resolve_device
+from pose_project.engine.trainer import check_evaluation
 from pose_project.utils.cli import run_tool
 from pose_project.utils.errors import InputError
 
@@ -55,6 +55,7 @@ def train(cfg: DictConfig, arguments: argparse.Namespace) -> None:
     comm.synchronize()  # no process creates the folder before all have looked at it
     trainer = PoseTrainer(cfg)
     trainer.resume_or_load(resume=arguments.resume)
+    trainer.probe()
     open_run_folder(cfg)
     trainer.train()
     logger.info("Everything of this run is in %s", cfg.train.output_dir)
@@ -66,7 +67,7 @@ def evaluate(cfg: DictConfig) -> None:
         raise InputError("--eval-only needs weights: train.init_checkpoint=FILE")
     cfg.train.device = resolve_device(cfg.train.device)
     model = PoseTrainer.build_model(cfg)
-    check_keypoints(model, cfg.dataloader.test.dataset.names)
+    check_evaluation(cfg, model)
     PoseCheckpointer(model).load(cfg.train.init_checkpoint, checkpointables=[], complete=True)
     PoseTrainer.test(cfg, model)
 

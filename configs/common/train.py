@@ -5,13 +5,22 @@ train = dict(
     output_dir="./output",
     # Weights to start from: a file or an address that Detectron2 fetches; "" is random.
     init_checkpoint="",
-    # Length of training; max_iter, if given, overrides epochs.
+    # Length of training; where both are set max_iter counts. Overriding epochs alone on the command
+    # line clears a max_iter of the config.
     epochs=None,
     max_iter=None,
     # Automatic mixed precision: dtype bf16 (GPU or CPU) or fp16 (GPU).
     amp=dict(enabled=False, dtype="bf16"),
     # Clip the norm of all gradients together to this; 0 does not clip.
     clip_grad_norm=0.0,
+    # Compute each batch in this many pieces, one after the other, to save memory.
+    accumulate=1,
+    # Updates that may be left out because a loss or gradient is not finite before training stops.
+    max_skipped_steps=0,
+    # Multiply the learning rate by total_batch_size / this (the linear scaling rule); None: do not.
+    reference_batch_size=None,
+    # Average the weights with this decay, such as 0.999, and evaluate the average too; 0: do not.
+    ema_decay=0.0,
     # Convolution weights in the layout that CPUs and tensor cores prefer; same results.
     channels_last=False,
     # Checkpoints every `period` iterations, or every `checkpoint_epochs`; 0: only at the end.
@@ -20,6 +29,10 @@ train = dict(
     # Evaluation every `eval_period` iterations, or every `eval_epochs`; 0: only at the end.
     eval_period=5000,
     eval_epochs=None,
+    # With every evaluation also the losses on its photos.
+    validation_loss=False,
+    # Stop after this many evaluations without a new best; 0: never.
+    patience=0,
     # The metric whose highest value decides what model_best.pth is.
     best_metric="keypoints/AP",
     # Progress and metrics.json every so many iterations.

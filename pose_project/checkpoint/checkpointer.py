@@ -103,6 +103,10 @@ class PoseCheckpointer(DetectionCheckpointer):
             ) from error
         except (FileNotFoundError, AssertionError) as error:
             raise InputError(f"no weights at {path}: {error or 'not found'}") from error
+        except InputError:
+            raise
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            raise InputError(f"{path} does not hold what a checkpoint holds: {error}") from error
         finally:
             self._parsed_url_during_load = None  # Detectron2 asserts that it is, also after errors
 

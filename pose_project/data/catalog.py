@@ -51,7 +51,7 @@ def register_keypoint_dataset(
                 f"{known.get('image_root')}; choose another name"
             )
         return
-    DatasetCatalog.register(name, lambda: load_coco_json(json_file, image_root, name))
+    DatasetCatalog.register(name, lambda: _load_people(name, json_file, image_root))
     metadata = MetadataCatalog.get(name)
     metadata.set(json_file=json_file, image_root=image_root, evaluator_type="coco")
     if schema is not None:
@@ -140,7 +140,7 @@ def get_dataset_dicts(
         return get_detection_dataset_dicts(
             names, filter_empty=filter_empty, min_keypoints=min_keypoints
         )
-    except (AssertionError, KeyError, json.JSONDecodeError) as error:
+    except (AssertionError, KeyError, TypeError, json.JSONDecodeError) as error:
         reason = str(error) or type(error).__name__
         raise InputError(f"datasets {names} cannot be used: {reason}") from error
 
@@ -148,14 +148,8 @@ def get_dataset_dicts(
 def _schema_of(name: str) -> KeypointSchema:
     metadata = resolve_dataset(name)
     if metadata.get("keypoint_names") is None:
-        categories = _read_categories(metadata.json_file)
-        with_keypoints = [each for each in categories if each.get("keypoints")]
-        if not with_keypoints:
-            raise InputError(
-                f"{metadata.json_file} has no keypoints: no category lists names under "
-                "'keypoints' (https://cocodataset.org/#format-data)"
-            )
-        schema = KeypointSchema.from_coco_category(with_keypoints[0])
+        with_keypoints = _keypoint_categories(metadata.json_file)
+        schema = _read_schema(metadata.json_file, with_keypoints)
         if schema.sigmas_estimated:
             logger.warning(
                 "Dataset %r gives no 'oks_sigmas'; every keypoint is scored with %.2f.",
@@ -166,6 +160,49 @@ def _schema_of(name: str) -> KeypointSchema:
     return KeypointSchema.from_metadata(metadata)
 
 
+def _load_people(name: str, json_file: str, image_root: str) -> list[dict[str, Any]]:
+    """Return Detectron2's dicts with the categories that have keypoints, numbered from 0."""
+    categories = _keypoint_categories(json_file)
+    contiguous = {each["id"]: index for index, each in enumerate(categories)}
+    MetadataCatalog.get(name).set(
+        thing_classes=[str(each.get("name", each["id"])) for each in categories],
+        thing_dataset_id_to_contiguous_id=contiguous,
+    )
+    dicts = load_coco_json(json_file, image_root)
+    for photo in dicts:
+        photo["annotations"] = [
+            {**each, "category_id": contiguous[each["category_id"]]}
+            for each in photo["annotations"]
+            if each["category_id"] in contiguous
+        ]
+    return dicts
+
+
+def _keypoint_categories(json_file: str) -> list[dict[str, Any]]:
+    categories = [each for each in _read_categories(json_file) if each.get("keypoints")]
+    if not categories:
+        raise InputError(
+            f"{json_file} has no keypoints: no category lists names under 'keypoints' "
+            "(https://cocodataset.org/#format-data)"
+        )
+    return sorted(categories, key=lambda each: each["id"])
+
+
+def _read_schema(json_file: str, categories: list[dict[str, Any]]) -> KeypointSchema:
+    """Return the schema that all categories of a file share."""
+    try:
+        schemas = [KeypointSchema.from_coco_category(each) for each in categories]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{json_file}: the category's keypoints are wrong: {error}") from error
+    if len({schema.names for schema in schemas}) > 1:
+        raise InputError(
+            f"{json_file} has categories with different keypoints "
+            f"({', '.join(str(each.get('name')) for each in categories)}); put each into a file of "
+            "its own"
+        )
+    return schemas[0]
+
+
 @functools.lru_cache(maxsize=8)
 def _read_categories(json_file: str) -> list[dict[str, Any]]:
     try:
@@ -173,6 +210,13 @@ def _read_categories(json_file: str) -> list[dict[str, Any]]:
             content = json.load(stream)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{json_file} is not JSON: {error}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("categories"), list):
-        raise InputError(f"{json_file} is not in COCO's format: it has no list 'categories'")
-    return content["categories"]
+    categories = content.get("categories") if isinstance(content, dict) else None
+    if not isinstance(categories, list) or not all(_is_category(each) for each in categories):
+        raise InputError(
+            f"{json_file} is not in COCO's format: it has no list 'categories' of objects with ids"
+        )
+    return categories
+
+
+def _is_category(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("id"), int)

@@ -4,6 +4,7 @@ Augmentation draws its random numbers from a state that depends only on (seed, p
 photo is augmented alike in any worker, in any number of workers and after any interruption.
 """
 
+import logging
 import random
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -17,25 +18,60 @@ from detectron2.utils import comm
 from torch.utils.data import DataLoader, Dataset
 
 from pose_project.data.sampler import PositionalBatchSampler
-from pose_project.utils.errors import InputError
+from pose_project.utils.errors import (
+    InputError,
+    PoseError,
+    UnreadablePhotoError,
+    WorkerDiedError,
+)
+
+logger = logging.getLogger(__name__)
 
 Mapper = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class PositionedDataset(Dataset[dict[str, Any]]):
-    """Mapped photos, addressed by (position in the stream, index of the photo)."""
+    """Mapped photos, addressed by (position in the stream, index of the photo).
 
-    def __init__(self, dataset_dicts: Sequence[dict[str, Any]], mapper: Mapper, seed: int) -> None:
+    A photo that cannot be read is replaced by another one, which one again a function of seed and
+    position; its error is put into the result under ``unreadable``.
+    """
+
+    def __init__(
+        self,
+        dataset_dicts: Sequence[dict[str, Any]],
+        mapper: Mapper,
+        seed: int,
+        max_unreadable: int,
+    ) -> None:
         # Serialized into one array, so that workers share it instead of copying it.
         self.dataset = DatasetFromList(list(dataset_dicts), copy=False, serialize=True)
         self.mapper = mapper
         self.seed = seed
+        self.max_unreadable = max_unreadable
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        """Return the mapped photo; the random state outside is left as it was."""
+        """Return the mapped photo; the random state outside is left as it was.
+
+        Raises:
+            UnreadablePhotoError: if ``max_unreadable`` replacements in a row fail as well.
+        """
         position, index = key
-        with seeded(self.seed, position):
-            return self.mapper(self.dataset[index])
+        errors: dict[str, str] = {}
+        for attempt in range(self.max_unreadable + 1):
+            photo = self.dataset[index]
+            try:
+                with seeded(self.seed, position, attempt):
+                    mapped = self.mapper(photo)
+                return {**mapped, "unreadable": errors} if errors else mapped
+            except UnreadablePhotoError as error:
+                errors[photo["file_name"]] = str(error)
+            rng = np.random.default_rng((self.seed, position, attempt))
+            index = int(rng.integers(len(self.dataset)))
+        raise UnreadablePhotoError(
+            f"{len(errors)} photos in a row cannot be read (dataloader.train.max_unreadable="
+            f"{self.max_unreadable}): {next(iter(errors.values()))}"
+        )
 
 
 class TrainLoader:
@@ -56,13 +92,27 @@ class TrainLoader:
         self.num_photos = len(batch_sampler.is_wide)
         self.total_batch_size = batch_sampler.total_batch_size
         self.iterations_per_epoch = self.num_photos // self.total_batch_size
+        self._unreadable: set[str] = set()
 
     def start_at(self, batch: int) -> None:
         """Make the next iteration begin with batch number ``batch``."""
         self.batch_sampler.first_batch = batch
 
+    def probe(self) -> None:
+        """Load the next batch in this process and throw it away: wrong data shows before a run.
+
+        Raises:
+            InputError: naming the photo at fault.
+        """
+        self._count_unreadable([self.dataset[key] for key in next(iter(self.batch_sampler))])
+
     def __iter__(self) -> Iterator[list[dict[str, Any]]]:
-        """Yield lists of model inputs; nothing runs before the first is asked for."""
+        """Yield lists of model inputs; nothing runs before the first is asked for.
+
+        Raises:
+            UnreadablePhotoError: if more different files than allowed could not be read.
+            WorkerDiedError: if a loading process was killed.
+        """
         loader = DataLoader(
             self.dataset,
             batch_sampler=self.batch_sampler,
@@ -73,7 +123,30 @@ class TrainLoader:
             # its own generator: by default a loader draws from the global random state
             generator=torch.Generator().manual_seed(self.dataset.seed),
         )
-        yield from loader
+        try:
+            for batch in loader:
+                self._count_unreadable(batch)
+                yield batch
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error) or isinstance(error, PoseError):
+                raise
+            raise WorkerDiedError(
+                f"a loading process died ({str(error).splitlines()[0]}). Too little memory is the "
+                "usual cause: lower dataloader.train.num_workers; 0 shows which photo it is"
+            ) from error
+
+    def _count_unreadable(self, batch: list[dict[str, Any]]) -> None:
+        for photo in batch:
+            for file_name, reason in photo.pop("unreadable", {}).items():
+                if file_name not in self._unreadable:
+                    self._unreadable.add(file_name)
+                    logger.warning("Replaced a photo by another one: %s", reason)
+        if len(self._unreadable) > self.dataset.max_unreadable:
+            raise UnreadablePhotoError(
+                f"{len(self._unreadable)} photos cannot be read, more than "
+                f"dataloader.train.max_unreadable={self.dataset.max_unreadable}; the last is "
+                f"{sorted(self._unreadable)[-1]}"
+            )
 
 
 def build_train_loader(
@@ -82,6 +155,7 @@ def build_train_loader(
     total_batch_size: int,
     num_workers: int = 0,
     seed: int = 0,
+    max_unreadable: int = 10,
 ) -> TrainLoader:
     """Return this process's loader for training.
 
@@ -91,6 +165,8 @@ def build_train_loader(
         total_batch_size: photos per iteration over all processes.
         num_workers: loading processes for each training process; 0 loads in the process itself.
         seed: of order and augmentation.
+        max_unreadable: different photos that may be unreadable before training stops; each is
+            logged once and replaced by another photo.
 
     Raises:
         InputError: if there are fewer photos than one batch, or the processes cannot share it.
@@ -107,7 +183,9 @@ def build_train_loader(
         )
     except ValueError as error:
         raise InputError(str(error)) from error
-    return TrainLoader(PositionedDataset(dataset, mapper, seed), sampler, num_workers)
+    return TrainLoader(
+        PositionedDataset(dataset, mapper, seed, max_unreadable), sampler, num_workers
+    )
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from detectron2.data import transforms as T
 from detectron2.structures import Instances, Keypoints
 from fvcore.transforms.transform import Transform
 
-from pose_project.utils.errors import InputError
+from pose_project.utils.errors import InputError, UnreadablePhotoError
 
 
 class KeypointMapper:
@@ -56,11 +56,11 @@ class KeypointMapper:
 
         Raises:
             InputError: if an annotation has another number of keypoints than the schema.
-            OSError: if the photo cannot be read.
+            UnreadablePhotoError: if the photo cannot be read or has another size than its dict
+                says.
         """
         output = {key: value for key, value in dataset_dict.items() if key != "annotations"}
-        image = detection_utils.read_image(dataset_dict["file_name"], format=self.image_format)
-        detection_utils.check_image_size(output, image)
+        image = self._read_photo(output)
         augmented = T.AugInput(image)
         transforms = self.augmentations(augmented)
         image_size_hw = augmented.image.shape[:2]
@@ -72,11 +72,23 @@ class KeypointMapper:
                 transform_keypoints(each, transforms, image_size_hw, swap)
                 for each in self._read_keypoints(people, dataset_dict["file_name"])
             ]
+            if not all("bbox" in each for each in people):
+                raise InputError(f"{dataset_dict['file_name']}: an annotation has no bbox")
             instances = self._to_instances(people, transforms, image_size_hw)
             shape = (len(people), len(self.hflip_indices), 3)
             instances.gt_keypoints = Keypoints(np.reshape(keypoints, shape))
             output["instances"] = detection_utils.filter_empty_instances(instances)
         return output
+
+    def _read_photo(self, photo: dict[str, Any]) -> np.ndarray:
+        """Return (H, W, 3) uint8 in ``image_format``; sets ``height`` and ``width`` if missing."""
+        try:
+            image = detection_utils.read_image(photo["file_name"], format=self.image_format)
+            detection_utils.check_image_size(photo, image)
+        except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+            reason = " ".join(str(error).split())
+            raise UnreadablePhotoError(f"{photo['file_name']} cannot be used: {reason}") from error
+        return image
 
     @property
     def _unlabelled(self) -> np.ndarray:
@@ -86,7 +98,10 @@ class KeypointMapper:
         """Yield (K, 3) for each person, all unlabelled where an annotation has no keypoints."""
         for annotation in people:
             values = annotation.get("keypoints")
-            keypoints = np.array(values, dtype=np.float64) if values else self._unlabelled
+            try:
+                keypoints = np.array(values, dtype=np.float64) if values else self._unlabelled
+            except (ValueError, TypeError) as error:
+                raise InputError(f"{file_name}: keypoints that are no numbers: {error}") from error
             if keypoints.size != self._unlabelled.size:
                 raise InputError(
                     f"{file_name}: an annotation has {keypoints.size} keypoint values, but its "

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from detectron2.config import LazyConfig
+from detectron2.config import LazyConfig, instantiate
 from detectron2.utils.registry import locate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from pose_project.utils.errors import InputError
+from pose_project.utils.errors import InputError, PoseError
 
 PARTS = ("model", "optimizer", "lr_multiplier", "dataloader", "train")
 
@@ -37,9 +37,9 @@ def load_config(config_file: str, overrides: Sequence[str] = ()) -> DictConfig:
         raise InputError(f"no config at {config_file}{near}")
     try:
         cfg = _read_yaml(path) if path.suffix in (".yaml", ".yml") else LazyConfig.load(str(path))
-    except (SyntaxError, ImportError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{config_file} cannot be loaded: {error}") from error
-    missing = [part for part in PARTS if part not in cfg]
+    except Exception as error:  # a config is its author's code
+        raise InputError(f"{config_file} cannot be loaded: {error!r}") from error
+    missing = [part for part in PARTS if not isinstance(cfg.get(part), DictConfig)]
     if missing:
         raise InputError(
             f"{config_file} is no training config: it defines no {', '.join(missing)}; "
@@ -47,14 +47,53 @@ def load_config(config_file: str, overrides: Sequence[str] = ()) -> DictConfig:
         )
     for override in overrides:
         _check_override(cfg, override)
+    keys = {override.partition("=")[0] for override in overrides}
+    if "train.epochs" in keys and "train.max_iter" not in keys:
+        cfg.train.max_iter = None  # the config's own length in iterations would win
     try:
         return LazyConfig.apply_overrides(cfg, list(overrides))
     except (OmegaConfBaseException, KeyError, ValueError) as error:
         raise InputError(f"overrides {list(overrides)} cannot be applied: {error}") from error
     except Exception as error:  # Hydra's parser raises a class of its own for each grammar rule
         if type(error).__module__.startswith("hydra"):
-            raise InputError(f"override cannot be parsed: {error}") from error
+            raise InputError(
+                "an override cannot be parsed; put a value with spaces or special characters in "
+                f"quotes of its own: 'key=\"value\"' ({error})"
+            ) from error
         raise
+
+
+def build(cfg: DictConfig, part: str) -> Any:
+    """Return what a part of a config describes.
+
+    Args:
+        cfg: the whole config.
+        part: dotted key of a lazy call, such as ``dataloader.train``.
+
+    Raises:
+        InputError: naming the part, if its arguments do not make one.
+    """
+    try:
+        return instantiate(OmegaConf.select(cfg, part))
+    except PoseError:
+        raise
+    except (TypeError, ValueError, KeyError, AttributeError, AssertionError, RuntimeError) as error:
+        raise InputError(f"{part} cannot be built from this config: {error!r}") from error
+
+
+def plain_config(cfg: DictConfig) -> Any:
+    """Return a config as dicts, lists and plain values; calls are named by their import path."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {str(key): plain(each) for key, each in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [plain(each) for each in value]
+        if callable(value):
+            return f"{value.__module__}.{value.__qualname__}"
+        return value if isinstance(value, (str, int, float, bool, type(None))) else repr(value)
+
+    return plain(OmegaConf.to_container(cfg, resolve=False))
 
 
 def _check_override(cfg: DictConfig, override: str) -> None:
@@ -62,7 +101,7 @@ def _check_override(cfg: DictConfig, override: str) -> None:
     if not separator:
         raise InputError(f"{override!r} is not an override; write key=value")
     *parents, last = key.split(".")
-    if any(part.startswith("_") for part in (*parents, last)):
+    if "_target_" in override or any(part.startswith("_") for part in (*parents, last)):
         raise InputError(f"{key}: overrides set values, not what is called; edit the config file")
     node: Any = cfg
     for depth, part in enumerate([*parents, last]):

@@ -1,17 +1,24 @@
 """One process or many: Detectron2's ``launch``, or the processes that ``torchrun`` has started."""
 
+import logging
 import os
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import detectron2.engine
 import torch
 import torch.distributed as dist
+from detectron2.utils import comm
+from torch import nn
 from torch.multiprocessing import ProcessExitedException
+from torch.nn.parallel import DistributedDataParallel
 
 from pose_project.utils.cli import run_tool
 from pose_project.utils.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 
 def launch(run: Callable[[Namespace], None], arguments: Namespace) -> None:
@@ -62,9 +69,48 @@ def _run_spawned(run: Callable[[Namespace], None], arguments: Namespace) -> None
 def _run_under_torchrun(run: Callable[[Namespace], None], arguments: Namespace) -> None:
     on_gpu = torch.cuda.is_available()
     if on_gpu:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        local_rank, available = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if local_rank >= available:
+            raise InputError(f"torchrun started more processes than the {available} GPUs here")
+        torch.cuda.set_device(local_rank)
     dist.init_process_group("nccl" if on_gpu else "gloo")
     try:
         run(arguments)
     finally:
         dist.destroy_process_group()
+
+
+def resolve_device(device: str) -> str:
+    """Return ``device``, or ``"cpu"`` with one line saying so where there is no GPU."""
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        logger.info("No CUDA device here: running on the CPU.")
+        return "cpu"
+    return device
+
+
+def distribute(model: nn.Module, device: str, ddp: Mapping[str, Any]) -> nn.Module:
+    """Return the model wrapped in DistributedDataParallel, or as it is in a single process.
+
+    Detectron2's ``create_ddp_model`` of release 0.6 names a GPU even where there is none.
+
+    Args:
+        model: on ``device``.
+        device: this process's.
+        ddp: further arguments of DistributedDataParallel.
+    """
+    if comm.get_world_size() == 1:
+        return model
+    on_gpu = torch.device(device).type == "cuda"
+    device_ids = [torch.cuda.current_device()] if on_gpu else None
+    return DistributedDataParallel(model, device_ids=device_ids, **ddp)
+
+
+def synchronise_buffers(model: nn.Module) -> None:
+    """Give every process the main process's buffers, such as BatchNorm's statistics.
+
+    In training each process keeps its own; without this, an evaluation in parallel would be one of
+    several slightly different models, and not of the one that is saved.
+    """
+    if comm.get_world_size() > 1:
+        for buffer in model.buffers():
+            dist.broadcast(buffer, src=0)

@@ -40,6 +40,8 @@ def open_run_folder(cfg: DictConfig) -> None:
     for name in LOGGERS:
         logging.getLogger(name).addHandler(handler)
     if comm.is_main_process():
+        for leftover in output_dir.glob(".*.tmp"):  # of a write that was killed
+            leftover.unlink()
         LazyConfig.save(cfg, str(output_dir / "config.yaml"))
         record = {**collect_provenance(), "details": collect_env_info().splitlines()}
         write_text_atomic(output_dir / "environment.json", json.dumps(record, indent=2) + "\n")

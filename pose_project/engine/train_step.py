@@ -1,5 +1,7 @@
 """One optimisation step: autocast, backward, clipping, update, and the numbers it reports."""
 
+import logging
+import math
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +15,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pose_project.data.loader import seed_everything
-from pose_project.utils.errors import InputError, NonFiniteLossError
+from pose_project.utils.errors import InputError, NonFiniteLossError, OutOfMemoryError
+
+logger = logging.getLogger(__name__)
 
 _AUTOCAST_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -32,6 +36,9 @@ class TrainStep(SimpleTrainer):
         seed: of sampling and dropout.
         amp_dtype: ``"bf16"``, ``"fp16"`` (CUDA only) or None for float32.
         clip_grad_norm: largest norm of all gradients together; 0 does not clip.
+        accumulate: pieces that each batch is computed in, one after the other, to save memory.
+        max_skipped_steps: updates with a loss or gradient that is not finite that are left out
+            before training stops.
 
     Raises:
         InputError: if ``amp_dtype`` is unknown or not for this device.
@@ -47,6 +54,8 @@ class TrainStep(SimpleTrainer):
         seed: int,
         amp_dtype: str | None = None,
         clip_grad_norm: float = 0.0,
+        accumulate: int = 1,
+        max_skipped_steps: int = 0,
     ) -> None:
         super().__init__(model, data_loader, optimizer)
         if amp_dtype is not None and amp_dtype not in _AUTOCAST_DTYPES:
@@ -58,6 +67,9 @@ class TrainStep(SimpleTrainer):
         self.seed = seed
         self.amp_dtype = _AUTOCAST_DTYPES.get(amp_dtype)
         self.clip_grad_norm = clip_grad_norm
+        self.accumulate = accumulate
+        self.max_skipped_steps = max_skipped_steps
+        self.skipped_steps = 0
         # bfloat16 has float32's range; only float16 needs its losses scaled
         self.grad_scaler = torch.amp.GradScaler(device_type, enabled=amp_dtype == "fp16")
 
@@ -65,31 +77,92 @@ class TrainStep(SimpleTrainer):
         """Take one batch and update the weights.
 
         Raises:
-            NonFiniteLossError: before the update, if a loss is infinite or NaN in any process.
+            NonFiniteLossError: before the update, if a loss or gradient is infinite or NaN in any
+                process and ``max_skipped_steps`` have been left out already.
+            OutOfMemoryError: if the batch does not fit the GPU.
         """
         seed_everything(self.seed, comm.get_rank(), self.iter)
         start = time.perf_counter()
         batch = next(self._data_loader_iter)
         data_time = time.perf_counter() - start
+        try:
+            losses = self._forward_backward(batch)
+        except FloatingPointError:
+            # Detectron2's RPN raises it for boxes that are not finite. Other processes wait for
+            # this one's gradients, so only a single process can leave the update out.
+            losses = {"total_loss": math.nan}
+            if comm.get_world_size() > 1:
+                self.max_skipped_steps = 0
+        except torch.OutOfMemoryError as error:
+            sizes = ", ".join("x".join(map(str, photo["image"].shape[1:])) for photo in batch)
+            raise OutOfMemoryError(
+                f"out of GPU memory at iteration {self.iter} with {len(batch)} photos of {sizes} "
+                "(height x width). Try train.accumulate=2, train.amp.enabled=True, a smaller "
+                "dataloader.train.total_batch_size or smaller photos; the last checkpoint is intact"
+            ) from error
+        get_event_storage().put_scalars(data_time=data_time, **losses)
+        if self._is_finite(losses):
+            self.grad_scaler.step(self.optimizer)
+            self.grad_scaler.update()
+        else:
+            self._skip(losses, batch)
 
-        with torch.autocast(self.device_type, self.amp_dtype, enabled=self.amp_dtype is not None):
-            losses = self.model(batch)
-        self._report(losses, batch, data_time)
+    def _forward_backward(self, batch: list[dict[str, Any]]) -> dict[str, float]:
+        """Leave the batch's gradients on the parameters; return the losses, averaged."""
         self.optimizer.zero_grad()
-        self.grad_scaler.scale(sum(losses.values())).backward()
-        if self.clip_grad_norm > 0:
-            self.grad_scaler.unscale_(self.optimizer)
-            parameters = [p for p in self.model.parameters() if p.requires_grad]
-            nn.utils.clip_grad_norm_(parameters, self.clip_grad_norm)
-        self.grad_scaler.step(self.optimizer)
-        self.grad_scaler.update()
+        pieces = [batch[first :: self.accumulate] for first in range(self.accumulate)]
+        sums: dict[str, Tensor] = {}
+        for piece in filter(None, pieces):
+            share = len(piece) / len(batch)
+            with torch.autocast(self.device_type, self.amp_dtype, enabled=bool(self.amp_dtype)):
+                losses = self.model(piece)
+            self.grad_scaler.scale(share * sum(losses.values())).backward()
+            for name, loss in losses.items():
+                sums[name] = sums.get(name, 0) + share * loss.detach().float()
+        # One transfer for all losses; the mean over processes is NaN everywhere if it is in one.
+        values = torch.stack(list(sums.values()))
+        if comm.get_world_size() > 1:
+            dist.all_reduce(values)
+            values /= comm.get_world_size()
+        named = dict(zip(sums, values.tolist(), strict=True))
+        return {**named, "total_loss": sum(named.values())}
+
+    def _is_finite(self, losses: dict[str, float]) -> bool:
+        """Clip the gradients, and return whether the update may be made."""
+        if not math.isfinite(losses["total_loss"]):
+            return False
+        if self.amp_dtype == torch.float16:
+            # the scaler leaves out infinite gradients by itself: that is how it finds its scale
+            if self.clip_grad_norm > 0:
+                self.grad_scaler.unscale_(self.optimizer)
+                self._clip()
+            return True
+        return bool(self._clip().isfinite())
+
+    def _clip(self) -> Tensor:
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        return nn.utils.clip_grad_norm_(parameters, self.clip_grad_norm or math.inf)
+
+    def _skip(self, losses: dict[str, float], batch: list[dict[str, Any]]) -> None:
+        files = ", ".join(str(photo["file_name"]) for photo in batch)
+        what = "gradient" if math.isfinite(losses["total_loss"]) else "loss"
+        message = f"the {what} is not finite at iteration {self.iter}: {losses}; photos: {files}"
+        self.skipped_steps += 1
+        if self.skipped_steps > self.max_skipped_steps:
+            raise NonFiniteLossError(
+                f"{message}. Lower optimizer.lr, lengthen the warm-up, or set "
+                "train.clip_grad_norm; the last checkpoint is intact"
+            )
+        get_event_storage().put_scalar("skipped_steps", self.skipped_steps, smoothing_hint=False)
+        logger.warning("Update left out: %s", message)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the optimizer's and the gradient scaler's state; the iteration is the parent's."""
+        """Return the state of optimizer and gradient scaler, and how many steps were left out."""
         return {
             "iteration": self.iter,
             "optimizer": self.optimizer.state_dict(),
             "grad_scaler": self.grad_scaler.state_dict(),
+            "skipped_steps": self.skipped_steps,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -98,22 +171,4 @@ class TrainStep(SimpleTrainer):
         self.optimizer.load_state_dict(state_dict["optimizer"])
         if state_dict["grad_scaler"]:
             self.grad_scaler.load_state_dict(state_dict["grad_scaler"])
-
-    def _report(
-        self, losses: dict[str, Tensor], batch: list[dict[str, Any]], data_time: float
-    ) -> None:
-        # One transfer for all losses; the mean over processes is NaN everywhere if it is in one.
-        values = torch.stack([loss.detach().float() for loss in losses.values()])
-        if comm.get_world_size() > 1:
-            dist.all_reduce(values)
-            values /= comm.get_world_size()
-        named = dict(zip(losses, values.tolist(), strict=True))
-        if not values.isfinite().all():
-            files = ", ".join(str(photo["file_name"]) for photo in batch)
-            raise NonFiniteLossError(
-                f"the loss is not finite at iteration {self.iter}: {named}; photos: {files}. "
-                "Lower optimizer.lr, lengthen the warm-up, or set train.clip_grad_norm; the last "
-                "checkpoint is intact"
-            )
-        storage = get_event_storage()
-        storage.put_scalars(**named, total_loss=sum(named.values()), data_time=data_time)
+        self.skipped_steps = state_dict["skipped_steps"]

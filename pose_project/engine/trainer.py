@@ -2,7 +2,6 @@
 
 import copy
 import logging
-import math
 import sys
 import weakref
 from collections.abc import Iterator
@@ -11,24 +10,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from detectron2.config import get_cfg, instantiate
-from detectron2.engine import DefaultTrainer, HookBase, TrainerBase, hooks
+from detectron2.config import LazyConfig, get_cfg, instantiate
+from detectron2.data import MetadataCatalog
+from detectron2.engine import DefaultTrainer, HookBase, TrainerBase
 from detectron2.evaluation import inference_on_dataset
 from detectron2.solver import LRMultiplier
 from detectron2.utils import comm
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from tqdm import tqdm
 
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.data import get_schema
 from pose_project.data.loader import TrainLoader, seed_everything
-from pose_project.engine.hooks import Checkpoints, Evaluation, MetricsWriter, Progress, StopOnSignal
+from pose_project.engine.config import build, plain_config
+from pose_project.engine.default_hooks import default_hooks
 from pose_project.engine.hooks.drawing import draw_predictions
+from pose_project.engine.launch import distribute, resolve_device
+from pose_project.engine.settings import check_train_settings
 from pose_project.engine.train_step import TrainStep
-from pose_project.utils.errors import InputError
+from pose_project.utils.errors import EarlyStop, InputError, NonFiniteLossError
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +46,8 @@ class PoseTrainer(DefaultTrainer):
     that inherited code reads; ``self.lazy_cfg`` is the whole one.
 
     Args:
-        cfg: LazyConfig with ``model optimizer lr_multiplier dataloader train``. Of ``train`` it
-            reads ``output_dir init_checkpoint epochs max_iter amp clip_grad_norm checkpointer
-            checkpoint_epochs eval_period eval_epochs log_period best_metric visualizations device
-            channels_last ddp seed``.
+        cfg: LazyConfig with ``model optimizer lr_multiplier dataloader train``; all keys of
+            ``configs/common/train.py`` are read.
 
     Raises:
         InputError: if data, model and settings do not fit each other; nothing is written.
@@ -57,6 +57,7 @@ class PoseTrainer(DefaultTrainer):
         super(DefaultTrainer, self).__init__()
         self.lazy_cfg = cfg
         train = cfg.train
+        check_train_settings(train)
         train.device = resolve_device(train.device)
         seed_everything(train.seed)
         data_loader = self.build_train_loader(cfg)
@@ -64,20 +65,23 @@ class PoseTrainer(DefaultTrainer):
         self.max_iter = _resolve_max_iter(train, data_loader)
         self.cfg = _bridge_config(cfg, self.max_iter)
         model = self.build_model(cfg)
-        check_keypoints(model, cfg.dataloader.train.dataset.names)
-        check_keypoints(model, cfg.dataloader.test.dataset.names)
+        check_fit(model, cfg.dataloader.train.dataset.names)
+        check_evaluation(cfg, model)
         optimizer = self.build_optimizer(cfg, model)
         self._trainer = TrainStep(
-            _distribute(model, train.device, train.ddp),
+            distribute(model, train.device, train.ddp),
             data_loader,
             optimizer,
             device=train.device,
             seed=train.seed,
             amp_dtype=train.amp.dtype if train.amp.enabled else None,
             clip_grad_norm=train.clip_grad_norm,
+            accumulate=train.accumulate,
+            max_skipped_steps=train.max_skipped_steps,
         )
         self.scheduler = self.build_lr_scheduler(cfg, optimizer)
         self.checkpointer = PoseCheckpointer(model, train.output_dir, trainer=weakref.proxy(self))
+        self.last_results: dict[str, dict[str, float]] | None = None
         self.register_hooks(self.build_hooks())
 
     def resume_or_load(self, resume: bool = True) -> None:
@@ -88,12 +92,30 @@ class PoseTrainer(DefaultTrainer):
         """
         last = self.checkpointer.newest_intact() if resume else None
         if last is not None:
+            configured = [
+                {key: value for key, value in group.items() if key != "params"}
+                for group in self.optimizer.param_groups
+            ]
             self.checkpointer.load(str(last), complete=True)
+            self._apply_settings(configured)
             self.start_iter = self.iter + 1
             logger.info("Resuming from %s at iteration %d", last, self.start_iter)
         else:
             self.checkpointer.load(self.lazy_cfg.train.init_checkpoint, checkpointables=[])
         self.data_loader.start_at(self.start_iter)
+
+    def _apply_settings(self, configured: list[dict[str, Any]]) -> None:
+        """Let the config, not the checkpoint, decide about learning rate, decay and momentum."""
+        groups = self.optimizer.param_groups
+        for group, settings in zip(groups, configured, strict=True):
+            group.update(settings)
+        self.scheduler.base_lrs = [group["initial_lr"] for group in groups]
+        for group, rate in zip(groups, self.scheduler.get_lr(), strict=True):
+            group["lr"] = rate
+
+    def probe(self) -> None:
+        """Load a batch and throw it away, so that wrong data shows before anything is written."""
+        self.data_loader.probe()
 
     def train(self) -> dict[str, dict[str, float]] | None:
         """Train from ``start_iter`` to ``max_iter``; return the last evaluation's results."""
@@ -106,41 +128,30 @@ class PoseTrainer(DefaultTrainer):
         )
         if self.start_iter >= self.max_iter:
             logger.info("This run is complete; evaluating it once more.")
-            self._last_eval_results = self.test(self.lazy_cfg, self.model)
+            self.last_results = self.test(self.lazy_cfg, self.model)
+            if not (Path(self.lazy_cfg.train.output_dir) / "model_final.pth").exists():
+                # its last evaluation had failed
+                self.checkpointer.save(
+                    "model_final", iteration=self.iter, provenance=self.describe()
+                )
         else:
-            super().train()
+            try:
+                super().train()
+            except EarlyStop as stop:
+                logger.info(str(stop))
         self._draw()
-        return self._last_eval_results
+        return self.last_results
 
-    def build_hooks(self) -> list[HookBase | None]:
-        """Return the hooks in the order they run: an iteration's checkpoint is its last act."""
-        train, loader = self.lazy_cfg.train, self.data_loader
-        per_epoch = loader.iterations_per_epoch
+    def build_hooks(self) -> list[HookBase]:
+        """Return the hooks of a run; see ``default_hooks``."""
+        return default_hooks(self)
 
-        def evaluate() -> dict[str, dict[str, float]]:
-            self._last_eval_results = self.test(self.lazy_cfg, self.model)
-            return self._last_eval_results
-
-        main = comm.is_main_process()
-        return [
-            hooks.IterationTimer(),
-            hooks.LRScheduler(),
-            Progress(train.log_period, per_epoch, loader.total_batch_size) if main else None,
-            Evaluation(
-                evaluate,
-                _period(train.eval_period, train.eval_epochs, per_epoch),
-                self.checkpointer,
-                train.best_metric,
-            ),
-            MetricsWriter(Path(train.output_dir), train.log_period) if main else None,
-            Checkpoints(
-                self.checkpointer,
-                _period(train.checkpointer.period, train.checkpoint_epochs, per_epoch),
-                train.checkpointer.max_to_keep,
-                self.describe,
-            ),
-            StopOnSignal(self.checkpointer),
-        ]
+    def run_step(self) -> None:
+        """Take one step; if its loss is not finite, leave a folder that shows it again."""
+        try:
+            super().run_step()
+        except NonFiniteLossError as error:
+            raise NonFiniteLossError(f"{error}. See it again: {self._dump()}") from error
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of loop and hooks, and of the step, which release 0.6 leaves out."""
@@ -156,14 +167,14 @@ class PoseTrainer(DefaultTrainer):
         return {
             "iteration": self.iter,
             "epoch": (self.iter + 1) / self.data_loader.iterations_per_epoch,
-            "metrics": getattr(self, "_last_eval_results", None),
-            "config": _plain_config(self.lazy_cfg),
+            "metrics": self.last_results,
+            "config": plain_config(self.lazy_cfg),
         }
 
     @classmethod
     def build_model(cls, cfg: DictConfig) -> nn.Module:
         """Return ``cfg.model`` on its device."""
-        model = instantiate(cfg.model).to(cfg.train.device)
+        model = build(cfg, "model").to(cfg.train.device)
         return model.to(memory_format=torch.channels_last) if cfg.train.channels_last else model
 
     @classmethod
@@ -171,18 +182,23 @@ class PoseTrainer(DefaultTrainer):
         """Return ``cfg.optimizer`` over the parameters of ``model``."""
         node = copy.deepcopy(cfg.optimizer)
         node.params.model = model
-        return instantiate(node)
+        if cfg.train.reference_batch_size:
+            # the linear scaling rule: Goyal et al., Accurate, Large Minibatch SGD, section 2.1
+            node.lr *= cfg.dataloader.train.total_batch_size / cfg.train.reference_batch_size
+            logger.info("Learning rate scaled by the batch size: %g", node.lr)
+        whole = OmegaConf.create({"optimizer": node}, flags={"allow_objects": True})
+        return build(whole, "optimizer")
 
     def build_lr_scheduler(self, cfg: DictConfig, optimizer: Optimizer) -> LRMultiplier:
         """Return ``cfg.lr_multiplier`` over the iterations of this run."""
-        schedule = instantiate(cfg.lr_multiplier)
+        schedule = build(cfg, "lr_multiplier")
         multiplier = schedule.build(self.max_iter, self.data_loader.iterations_per_epoch)
         return LRMultiplier(optimizer, multiplier, self.max_iter)
 
     @classmethod
     def build_train_loader(cls, cfg: DictConfig) -> TrainLoader:
         """Return ``cfg.dataloader.train``."""
-        return instantiate(cfg.dataloader.train)
+        return build(cfg, "dataloader.train")
 
     @classmethod
     def test(
@@ -198,13 +214,27 @@ class PoseTrainer(DefaultTrainer):
         Returns:
             {task: {metric: percent}} in the main process.
         """
-        loader = instantiate(cfg.dataloader.test)
-        evaluator = instantiate(cfg.dataloader.evaluator) if evaluators is None else evaluators
+        loader = build(cfg, "dataloader.test")
+        evaluator = build(cfg, "dataloader.evaluator") if evaluators is None else evaluators
         shown = sys.stderr.isatty() and comm.is_main_process()
         with _cudnn_autotune_off():
             return inference_on_dataset(
                 model, tqdm(loader, "evaluation", disable=not shown, leave=False), evaluator
             )
+
+    def _dump(self) -> str:
+        """Write a run folder that stands before the current iteration; return how to run it."""
+        folder = Path(self.lazy_cfg.train.output_dir) / "not_finite"
+        before = self.iter - 1
+        dumper = PoseCheckpointer(self.checkpointer.model, str(folder))
+        state = {**self.state_dict(), "iteration": before}
+        dumper.save(f"model_{max(before, 0):07d}", iteration=before, trainer=state)
+        if comm.is_main_process():
+            LazyConfig.save(self.lazy_cfg, str(folder / "config.yaml"))
+        return (
+            f"python tools/train_net.py --config-file {folder}/config.yaml --resume "
+            f"train.output_dir={folder} train.max_skipped_steps=0"
+        )
 
     def _draw(self) -> None:
         train, test = self.lazy_cfg.train, self.lazy_cfg.dataloader.test
@@ -218,26 +248,31 @@ class PoseTrainer(DefaultTrainer):
             )
 
 
-def resolve_device(device: str) -> str:
-    """Return ``device``, or ``"cpu"`` with one line saying so where there is no GPU."""
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        logger.info("No CUDA device here: running on the CPU.")
-        return "cpu"
-    return device
-
-
-def check_keypoints(model: nn.Module, dataset_names: str | list[str]) -> None:
-    """Raise ``InputError`` if a model's head and a dataset differ in their keypoints."""
-    head = getattr(getattr(model, "roi_heads", None), "keypoint_head", None)
-    if head is None:
-        return
+def check_fit(model: nn.Module, dataset_names: str | list[str]) -> None:
+    """Raise ``InputError`` if model and datasets differ in their keypoints or classes."""
+    heads = getattr(model, "roi_heads", None)
+    head = getattr(heads, "keypoint_head", None)
     schema = get_schema(dataset_names)
-    if head.num_keypoints != schema.num_keypoints:
+    if head is not None and head.num_keypoints != schema.num_keypoints:
         raise InputError(
             f"the head predicts {head.num_keypoints} keypoints, {dataset_names} has "
             f"{schema.num_keypoints}, and there are {len(schema.oks_sigmas)} OKS sigmas; set "
             f"model.roi_heads.keypoint_head.num_keypoints={schema.num_keypoints}"
         )
+    first = dataset_names if isinstance(dataset_names, str) else dataset_names[0]
+    classes = MetadataCatalog.get(first).get("thing_classes")
+    if heads is not None and classes is not None and heads.num_classes != len(classes):
+        raise InputError(
+            f"the model has {heads.num_classes} classes, {dataset_names} has {len(classes)} "
+            f"({', '.join(classes[:5])}); set model.roi_heads.num_classes={len(classes)}"
+        )
+
+
+def check_evaluation(cfg: DictConfig, model: nn.Module) -> None:
+    """Raise ``InputError`` now for what would otherwise fail after hours, at the evaluation."""
+    build(cfg, "dataloader.test")
+    build(cfg, "dataloader.evaluator")
+    check_fit(model, cfg.dataloader.test.dataset.names)
 
 
 def _resolve_max_iter(train: DictConfig, loader: TrainLoader) -> int:
@@ -249,10 +284,6 @@ def _resolve_max_iter(train: DictConfig, loader: TrainLoader) -> int:
     return max_iter
 
 
-def _period(iterations: int, epochs: float | None, iterations_per_epoch: int) -> int:
-    return iterations if epochs is None else math.ceil(epochs * iterations_per_epoch)
-
-
 def _bridge_config(cfg: DictConfig, max_iter: int) -> Any:
     """Return the yacs keys that inherited methods of ``DefaultTrainer`` read."""
     bridge = get_cfg()
@@ -262,28 +293,6 @@ def _bridge_config(cfg: DictConfig, max_iter: int) -> Any:
     bridge.SOLVER.MAX_ITER = max_iter
     bridge.SEED = cfg.train.seed
     return bridge
-
-
-def _distribute(model: nn.Module, device: str, ddp: DictConfig) -> nn.Module:
-    # Detectron2's create_ddp_model of 0.6 names a GPU even where there is none.
-    if comm.get_world_size() == 1:
-        return model
-    on_gpu = torch.device(device).type == "cuda"
-    device_ids = [torch.cuda.current_device()] if on_gpu else None
-    return DistributedDataParallel(model, device_ids=device_ids, **ddp)
-
-
-def _plain_config(cfg: DictConfig) -> Any:
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {str(key): plain(each) for key, each in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [plain(each) for each in value]
-        if callable(value):
-            return f"{value.__module__}.{value.__qualname__}"
-        return value if isinstance(value, (str, int, float, bool, type(None))) else repr(value)
-
-    return plain(OmegaConf.to_container(cfg, resolve=False))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import logging
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from pose_project.data import get_schema, resolve_dataset
-from pose_project.evaluation.tables import format_table, stats_to_metrics
+from pose_project.evaluation.tables import METRICS, format_table, stats_to_metrics
 from pose_project.structures import continuous_to_coco
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import write_text_atomic
@@ -39,7 +40,8 @@ class PoseEvaluator(COCOEvaluator):
 
     Args:
         dataset_name: a registered, COCO or synthetic name.
-        output_dir: where ``coco_instances_results.json`` is written; None writes nothing.
+        output_dir: where ``coco_instances_results.json`` and ``metrics.json`` are written; None
+            writes nothing.
         tasks: of ``bbox segm keypoints``; by default what the ground truth and model have.
         engine: ``"hotcoco"`` or the reference, ``"pycocotools"``.
 
@@ -56,6 +58,11 @@ class PoseEvaluator(COCOEvaluator):
     ) -> None:
         if engine not in ENGINES:
             raise InputError(f"unknown evaluation engine {engine!r}; choose one of {ENGINES}")
+        if not isinstance(dataset_name, str):
+            raise InputError(f"evaluate one dataset at a time, not {dataset_name}")
+        unknown = set(tasks or ()) - METRICS.keys()
+        if unknown:
+            raise InputError(f"unknown evaluation task {unknown.pop()!r}; known: {list(METRICS)}")
         resolve_dataset(dataset_name)
         super().__init__(dataset_name, tasks=tasks, output_dir=output_dir, use_fast_impl=False)
         self.dataset_name = dataset_name
@@ -105,6 +112,13 @@ class PoseEvaluator(COCOEvaluator):
             scores[task] = self._score(results, task, img_ids)
             table = format_table(task, scores[task])
             logger.info("%s on %s:\n%s", task, self.dataset_name, table)
+        if self._output_dir:
+            defined = {
+                task: {k: None if math.isnan(v) else v for k, v in metrics.items()}
+                for task, metrics in scores.items()
+            }
+            record = {"dataset": self.dataset_name, "percent": defined}
+            write_text_atomic(Path(self._output_dir) / "metrics.json", json.dumps(record, indent=2))
         return scores
 
     def _tasks_of(self, results: list[dict[str, Any]]) -> list[str]:
@@ -112,12 +126,14 @@ class PoseEvaluator(COCOEvaluator):
         return ["bbox", *(["segm"] if with_masks else []), "keypoints"]
 
     def _to_dataset_categories(self, results: list[dict[str, Any]]) -> None:
-        contiguous = MetadataCatalog.get(self.dataset_name).get("thing_dataset_id_to_contiguous_id")
-        if contiguous is None:
-            contiguous = {id_: index for index, id_ in enumerate(self._coco_api.getCatIds())}
-        category_ids = {index: id_ for id_, index in contiguous.items()}
+        category_ids = {index: id_ for id_, index in self._category_ids().items()}
         for each in results:
             each["category_id"] = category_ids[each["category_id"]]
+
+    def _category_ids(self) -> dict[int, int]:
+        """Return {id in the file: contiguous id} of the categories that are scored."""
+        known = MetadataCatalog.get(self.dataset_name).get("thing_dataset_id_to_contiguous_id")
+        return known or {id_: index for index, id_ in enumerate(self._coco_api.getCatIds())}
 
     def _score(
         self, results: list[dict[str, Any]], task: str, img_ids: list[int] | None
@@ -129,7 +145,9 @@ class PoseEvaluator(COCOEvaluator):
             results = [{k: v for k, v in each.items() if k != "bbox"} for each in results]
         sigmas = None if self.schema is None else list(self.schema.oks_sigmas)
         json_file = MetadataCatalog.get(self.dataset_name).json_file
-        stats = score_results(json_file, results, task, sigmas, self.engine, img_ids)
+        stats = score_results(
+            json_file, results, task, sigmas, self.engine, img_ids, list(self._category_ids())
+        )
         return stats_to_metrics(task, stats)
 
     def _check_keypoints(self, results: list[dict[str, Any]]) -> None:
@@ -150,6 +168,7 @@ def score_results(
     oks_sigmas: list[float] | None = None,
     engine: str = "hotcoco",
     img_ids: list[int] | None = None,
+    cat_ids: list[int] | None = None,
 ) -> np.ndarray:
     """Return ``COCOeval.stats`` of results in COCO's format.
 
@@ -160,6 +179,7 @@ def score_results(
         oks_sigmas: K constants for ``keypoints``; None for COCO's.
         engine: one of ``ENGINES``.
         img_ids: the photos to score; None for all.
+        cat_ids: the categories to score; None for all.
 
     Returns:
         10 numbers for keypoints, 12 otherwise, in 0-1, -1 where undefined.
@@ -180,6 +200,8 @@ def score_results(
             )
         if img_ids is not None:
             evaluation.params.imgIds = list(img_ids)
+        if cat_ids is not None:
+            evaluation.params.catIds = list(cat_ids)
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()

@@ -23,9 +23,13 @@ def decode_heatmaps(keypoint_logits: Tensor, boxes: Tensor) -> Tensor:
         the logit at the maximum; its share of the S x S softmax, > 0 and not bounded by 1, since
         the enlarged map can exceed every cell. R = 0 gives (0, K, 4).
     """
-    logits = keypoint_logits.detach().float()
-    corner = boxes[:, :2].float()
-    size = (boxes[:, 2:].float() - corner).clamp(min=1)
+    with torch.autocast(keypoint_logits.device.type, enabled=False):
+        return _decode(keypoint_logits.detach().float(), boxes.detach().float())
+
+
+def _decode(logits: Tensor, boxes: Tensor) -> Tensor:
+    corner = boxes[:, :2]
+    size = (boxes[:, 2:] - corner).clamp(min=1)
     pixels_wh = size.ceil()
     num_instances, num_keypoints, heatmap_size, _ = logits.shape
     log_partition = logits.flatten(2).logsumexp(dim=2)

@@ -9,8 +9,20 @@ class InputError(PoseError, ValueError):
     """Something the user gave is wrong."""
 
 
+class UnreadablePhotoError(InputError):
+    """A photo is missing, damaged or not what its annotations say; names the file."""
+
+
+class WorkerDiedError(PoseError):
+    """A loading process was killed; says what to try."""
+
+
+class OutOfMemoryError(PoseError):
+    """The GPU's memory does not hold a batch; names its size and what to change."""
+
+
 class NonFiniteLossError(PoseError, FloatingPointError):
-    """The loss became infinite or NaN; names iteration, losses and photos."""
+    """A loss or gradient became infinite or NaN; names iteration, losses and photos."""
 
 
 class TrainingInterrupted(PoseError):
@@ -24,3 +36,7 @@ class TrainingInterrupted(PoseError):
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class EarlyStop(PoseError):
+    """Training ended before ``max_iter`` because the best metric stopped improving."""

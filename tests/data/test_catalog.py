@@ -133,3 +133,45 @@ def test_real_coco(test_data):
         register_keypoint_dataset(name, json_file, root / f"{split}2017")
         assert len(get_dataset_dicts(name, min_keypoints=1)) == with_keypoints
         assert get_schema(name) == COCO_PERSON
+
+
+def add_categories(json_file, *categories) -> None:
+    content = json.loads(json_file.read_text())
+    content["categories"] = [*categories, *content["categories"]]
+    json_file.write_text(json.dumps(content))
+
+
+def test_categories_without_keypoints_do_not_count(write_dataset):
+    """A dog before the person must not turn the person into class 1, which means background."""
+    annotations = [person(category_id=1), person(annotation_id=2, category_id=0)]
+    json_file, photos = write_dataset(annotations)
+    add_categories(json_file, {"id": 0, "name": "dog"})
+    register_keypoint_dataset("walk", json_file, photos)
+    (photo,) = get_dataset_dicts("walk")
+    assert [each["category_id"] for each in photo["annotations"]] == [0]
+    assert MetadataCatalog.get("walk").thing_classes == ["person"]
+
+
+def test_categories_with_other_keypoints_are_refused(write_dataset):
+    json_file, photos = write_dataset([person()])
+    add_categories(json_file, {"id": 5, "name": "cat", "keypoints": ["tail"]})
+    register_keypoint_dataset("mixed", json_file, photos)
+    with pytest.raises(InputError, match="different keypoints"):
+        get_schema("mixed")
+
+
+@pytest.mark.parametrize(
+    "category",
+    [
+        {"oks_sigmas": [0.1] * 5},
+        {"oks_sigmas": [-1] * 17},
+        {"flip_pairs": [["a", "b"]]},
+        {"flip_pairs": [[1, 2]]},
+        {"skeleton": [["nose", "left_eye"]]},
+        {"skeleton": 3},
+    ],
+)
+def test_inconsistent_categories_name_their_file(write_dataset, category):
+    register_keypoint_dataset("odd", *write_dataset([person()], **category))
+    with pytest.raises(InputError, match=r"annotations.json: the category's keypoints are wrong"):
+        get_schema("odd")

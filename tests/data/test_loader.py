@@ -1,5 +1,8 @@
 import itertools
+import os
 import random
+import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ from pose_project.data import (
 )
 from pose_project.data.loader import seeded
 from pose_project.structures import COCO_PERSON
-from pose_project.utils.errors import InputError
+from pose_project.utils.errors import InputError, UnreadablePhotoError, WorkerDiedError
 
 
 @pytest.fixture
@@ -89,3 +92,44 @@ def test_epoch_is_what_fills_whole_batches(dicts):
 def test_fewer_photos_than_a_batch(dicts):
     with pytest.raises(InputError, match="7 photos.*total_batch_size"):
         make_loader(dicts, total_batch_size=8)
+
+
+def break_photos(dicts, *indices) -> None:
+    for index in indices:
+        Path(dicts[index]["file_name"]).write_bytes(b"no photo")
+
+
+@pytest.mark.parametrize("num_workers", [0, pytest.param(2, marks=pytest.mark.integration)])
+def test_unreadable_photos_are_replaced_and_logged_once(dicts, caplog, num_workers):
+    break_photos(dicts, 2)
+    loader = make_loader(dicts, num_workers=num_workers)
+    seen = content(loader, 14)  # four passes over seven photos
+    assert len(seen) == 28 and 3 not in {image_id for image_id, _, _ in seen}
+    assert sum("Replaced a photo" in message for message in caplog.messages) == 1
+    assert_same(content(make_loader(dicts), 14), seen)
+
+
+def test_too_many_unreadable_photos_stop_the_run(dicts):
+    break_photos(dicts, 0, 1, 2)
+    with pytest.raises(UnreadablePhotoError, match="max_unreadable=1"):
+        content(make_loader(dicts, max_unreadable=1), 14)
+
+
+def test_nothing_but_unreadable_photos(dicts):
+    break_photos(dicts, *range(7))
+    with pytest.raises(UnreadablePhotoError, match="cannot be used"):
+        content(make_loader(dicts), 1)
+
+
+class Killer:
+    """A mapper whose process is killed, as by the system when memory runs out."""
+
+    def __call__(self, photo):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.integration
+def test_a_killed_worker_is_one_clear_line(dicts):
+    loader = build_train_loader(dicts, Killer(), total_batch_size=2, num_workers=1)
+    with pytest.raises(WorkerDiedError, match="num_workers"):
+        next(iter(loader))

@@ -49,6 +49,8 @@ def test_the_slides_numbers():
         ("train.max_iter.deeper=5", "no key"),
         ("train.max_iter", "write key=value"),
         ("model._target_=os.system", "not what is called"),
+        ("model.pixel_std={_target_: os.system, command: 'true'}", "not what is called"),
+        ("train.output_dir=/tmp/ö", "quotes of its own"),
         ("train.max_iter=[1", "cannot be parsed"),
     ],
 )
@@ -81,3 +83,13 @@ def test_files_that_are_no_config(tmp_path, name, content, message):
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=message):
         load_config(str(tmp_path / name))
+
+
+def test_epochs_on_the_command_line_count():
+    assert load_config(SYNTHETIC, ["train.epochs=2"]).train.max_iter is None
+    assert load_config(SYNTHETIC, ["train.epochs=2", "train.max_iter=9"]).train.max_iter == 9
+
+
+def test_every_config_has_a_folder_of_its_own():
+    folders = [load_config(str(ROOT / config)).train.output_dir for config in CONFIGS]
+    assert len(set(folders)) == len(folders) == len(CONFIGS)

@@ -101,22 +101,160 @@ def test_epochs_become_iterations(start):
     assert saving.period == trainer.data_loader.iterations_per_epoch
 
 
-def test_loss_that_is_not_finite_stops_and_names_the_photos(start, tmp_path):
-    trainer = start()
+def poison(trainer, iteration: int, where="roi_heads.keypoint_head.score_lowres") -> None:
+    """Make a bias NaN at one iteration, and heal it after."""
     run_step = trainer.run_step
+    bias = trainer.checkpointer.model.get_submodule(where).bias
 
-    def poison() -> None:
-        if trainer.iter == 3:
-            with torch.no_grad():
-                trainer.model.roi_heads.keypoint_head.score_lowres.bias.fill_(torch.nan)
+    def poisoned() -> None:
+        before = bias.detach().clone()
+        with torch.no_grad():
+            if trainer.iter == iteration:
+                bias.fill_(torch.nan)
         run_step()
+        with torch.no_grad():
+            if trainer.iter == iteration:
+                bias.copy_(before)
 
-    trainer.run_step = poison
-    with pytest.raises(NonFiniteLossError, match=r"iteration 3.*loss_keypoint.*\.jpg"):
+    trainer.run_step = poisoned
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "backbone.bottom_up.stem.conv1.norm",
+        "proposal_generator.rpn_head.objectness_logits",
+        "roi_heads.box_predictor.cls_score",
+        "roi_heads.keypoint_head.score_lowres",
+    ],
+)
+def test_loss_that_is_not_finite_stops_and_names_the_photos(start, tmp_path, where):
+    trainer = start()
+    poison(trainer, iteration=3, where=where)
+    with pytest.raises(NonFiniteLossError, match=r"iteration 3.*loss.*\.jpg"):
         trainer.train()
     last = tmp_path / "run" / (tmp_path / "run" / "last_checkpoint").read_text()
     weights = torch.load(last)["model"]
     assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+def test_the_dump_of_a_loss_that_is_not_finite_shows_it_again(start, tiny_config, tmp_path):
+    trainer = start()
+    poison(trainer, iteration=3)
+    with pytest.raises(NonFiniteLossError, match="See it again: python .*not_finite"):
+        trainer.train()
+    again = PoseTrainer(tiny_config(f"train.output_dir={tmp_path}/run/not_finite"))
+    again.resume_or_load(resume=True)
+    assert again.start_iter == 3
+    with pytest.raises(NonFiniteLossError, match="at iteration 3"):
+        again.train()
+
+
+def test_updates_that_are_not_finite_are_left_out_up_to_a_limit(start, tmp_path):
+    trainer = start("train.max_skipped_steps=1")
+    poison(trainer, iteration=3)
+    trainer.train()
+    assert rows(tmp_path / "run")[3]["skipped_steps"] == 1
+    assert rows(tmp_path / "run")[3]["loss_keypoint"] is None  # NaN is no JSON
+    weights = torch.load(tmp_path / "run" / "model_final.pth")["model"]
+    assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+def test_a_gradient_that_is_not_finite_is_left_out_too(start):
+    trainer = start("train.max_iter=1", "train.max_skipped_steps=1", "train.amp.enabled=False")
+    weight = trainer.model.backbone.fpn_lateral2.weight
+    weight.register_hook(lambda gradient: gradient * torch.inf)
+    before = weight.detach().clone()
+    trainer.train()
+    assert trainer._trainer.skipped_steps == 1
+    assert torch.equal(weight, before)
+
+
+def test_a_batch_in_pieces_gives_nearly_the_same_gradient(start):
+    gradients = []
+    for pieces in (1, 2):
+        trainer = start(f"train.accumulate={pieces}", "train.amp.enabled=False", "train.max_iter=1")
+        head = trainer.model.roi_heads.keypoint_head
+        head.loss_normalizer = 1.0  # "visible" counts in each piece by itself
+        trainer.model.eval()  # BatchNorm's statistics are those of a piece as well
+        trainer.model.training = trainer.model.proposal_generator.training = True
+        trainer.model.roi_heads.training = head.training = True
+        trainer.train()
+        gradients.append(head.conv_fcn1.weight.grad.clone())
+    similarity = torch.cosine_similarity(*(g.flatten() for g in gradients), dim=0)
+    assert similarity > 0.8  # not 1: proposals are sampled anew
+
+
+def test_average_of_the_weights_is_saved_evaluated_and_resumed(start, tmp_path):
+    trainer = start("train.ema_decay=0.5", "train.max_iter=4")
+    results = trainer.train()
+    assert {"bbox", "keypoints", "ema/bbox", "ema/keypoints"} == set(results)
+    assert "ema/keypoints/AP" in rows(tmp_path / "run")[-1]
+    (hook,) = [h for h in trainer._hooks if type(h).__name__ == "WeightAverage"]
+    final = torch.load(tmp_path / "run" / "model_ema.pth")["model"]
+    name = "roi_heads.keypoint_head.conv_fcn1.weight"
+    assert torch.equal(final[name], hook.average.module.state_dict()[name])
+    assert not torch.equal(final[name], trainer.model.state_dict()[name])
+    again = start("train.ema_decay=0.5", "train.max_iter=4", resume=True)
+    (resumed,) = [h for h in again._hooks if type(h).__name__ == "WeightAverage"]
+    assert torch.equal(final[name], resumed.average.module.state_dict()[name])
+
+
+def test_validation_loss_is_recorded_and_changes_nothing(start, tmp_path):
+    start("train.validation_loss=True", folder="with").train()
+    start(folder="without").train()
+    last = rows(tmp_path / "with")[-1]
+    assert last["validation/loss_keypoint"] > 0
+    assert last["validation/total_loss"] == pytest.approx(
+        sum(v for k, v in last.items() if k.startswith("validation/loss_"))
+    )
+    plain = [
+        {k: v for k, v in row.items() if "validation" not in k} for row in rows(tmp_path / "with")
+    ]
+    assert plain == rows(tmp_path / "without")
+
+
+def test_training_stops_when_the_best_metric_stops_improving(start, tmp_path):
+    trainer = start("train.eval_period=1", "train.patience=2", "train.best_metric=bbox/AR1")
+    results = iter([1.0, 3.0, 2.0, 2.5, 9.0])
+    trainer.test = lambda *_: {"bbox": {"AP": 0.0, "AR1": next(results)}}
+    trainer.train()
+    assert [row["iteration"] for row in rows(tmp_path / "run")] == [0, 1, 2, 3]
+    assert (tmp_path / "run" / "last_checkpoint").read_text() == "model_final.pth"
+
+
+def test_learning_rate_follows_the_batch_size(start):
+    trainer = start("train.reference_batch_size=8")
+    assert trainer.optimizer.defaults["lr"] == pytest.approx(1.5e-3 * 2 / 8)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.log_period=0", "train.log_period must be a whole number from 1, got 0"),
+        ("train.accumulate=0", "train.accumulate must be a whole number from 1"),
+        ("train.ema_decay=1", "train.ema_decay must be a number from 0 to 1"),
+        ("train.eval_period=-1", "train.eval_period"),
+        ("train.max_iter=0", "train.max_iter must be a whole number from 1"),
+        ("train.max_iter=abc", "train.max_iter must be a whole number"),
+        ("train.max_iter=null", "Set train.epochs or train.max_iter"),
+        ("train.seed=-1", "train.seed"),
+        ("train.checkpointer.max_to_keep=0", "max_to_keep"),
+        ("train.amp.enabled=maybe", "True or False"),
+        ("train.amp.dtype=fp8", "bf16 or fp16"),
+        ("train.device=foo", "is no device"),
+        ("train.best_metric=keypoint/AP", "train.best_metric='keypoint/AP' is none of"),
+        ("optimizer.lr=abc", "optimizer cannot be built"),
+        ("model.roi_heads.keypoint_head.up_scale=3", "model cannot be built.*28x28"),
+        ("dataloader.evaluator.engine=fast", "unknown evaluation engine"),
+        ("dataloader.evaluator.tasks=[keypoint]", "unknown evaluation task"),
+        ("dataloader.test.dataset.names=[synthetic_demo_val_4]", "one dataset at a time"),
+        ("model.roi_heads.num_classes=2", "the model has 2 classes.*has 1"),
+    ],
+)
+def test_settings_out_of_range(start, override, message):
+    with pytest.raises(InputError, match=message):
+        start(override)
 
 
 def test_failing_evaluation_does_not_lose_the_training(start, tmp_path):
@@ -151,3 +289,27 @@ def test_rows_of_a_later_iteration_and_a_torn_row_are_dropped(tmp_path):
     path.write_text('{"iteration": 1, "a": 2}\n{"iteration": 2}\n{"iteration": 3, "a"')
     drop_rows(path, first=2)
     assert path.read_text() == '{"iteration": 1, "a": 2}\n'
+
+
+def test_settings_of_a_resumed_run_are_those_of_its_config(start, tmp_path):
+    start("train.max_iter=4").train()
+    again = start(
+        "train.max_iter=8", "optimizer.lr=1.0", "lr_multiplier.warmup_iters=0", resume=True
+    )
+    fresh = start(
+        "train.max_iter=8", "optimizer.lr=1.0", "lr_multiplier.warmup_iters=0", folder="b"
+    )
+    expected = [fresh.scheduler.base_lrs[0] * fresh.scheduler._multiplier(i / 8) for i in (4, 5)]
+    assert again.optimizer.param_groups[0]["lr"] == pytest.approx(expected[0])
+    again.train()
+    assert rows(tmp_path / "run")[4]["lr"] == pytest.approx(expected[0])
+
+
+def test_a_run_whose_last_evaluation_failed_is_completed_by_resuming(start, tmp_path):
+    trainer = start("train.checkpointer.period=0")
+    trainer.test = lambda *_: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        trainer.train()
+    assert not (tmp_path / "run" / "model_final.pth").exists()
+    start("train.checkpointer.period=0", resume=True).train()
+    assert (tmp_path / "run" / "model_final.pth").exists()

@@ -8,7 +8,7 @@ import torch
 from conftest import person
 from detectron2.structures import Boxes, Instances
 
-from pose_project.data import register_keypoint_dataset
+from pose_project.data import get_dataset_dicts, register_keypoint_dataset
 from pose_project.evaluation import PoseEvaluator, score_results
 from pose_project.evaluation.evaluator import ENGINES, instances_to_coco_results
 from pose_project.structures import COCO_PERSON
@@ -173,3 +173,15 @@ def test_the_two_engines_agree(write_dataset, seed, task):
     numbers = [score_results(str(json_file), results, task, sigmas, e) for e in ENGINES]
     np.testing.assert_allclose(numbers[0], numbers[1], atol=1e-6)
     assert 0 < numbers[0][0] < 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_other_categories_of_the_file_are_not_scored(write_dataset, engine):
+    json_file, photos = write_dataset([person(), person(annotation_id=2, category_id=9)])
+    content = json.loads(json_file.read_text())
+    content["categories"].append({"id": 9, "name": "dog"})
+    json_file.write_text(json.dumps(content))
+    register_keypoint_dataset("walk", json_file, photos)
+    get_dataset_dicts("walk")
+    results = evaluate("walk", {1: predicted(person())}, engine=engine)
+    assert results["bbox"]["AP"] == pytest.approx(100)

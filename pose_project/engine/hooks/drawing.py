@@ -1,5 +1,6 @@
 """Ground truth beside predictions, for the first photos with people."""
 
+import itertools
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +36,8 @@ def draw_predictions(
         count: how many.
     """
     schema = get_schema(dataset_name)
-    photos = get_dataset_dicts(dataset_name, min_keypoints=1)[:count]
+    labelled = filter(_has_keypoints, get_dataset_dicts(dataset_name, filter_empty=False))
+    photos = list(itertools.islice(labelled, count))
     with inference_context(model), torch.no_grad():
         for photo in photos:
             instances = model([mapper(photo)])[0]["instances"].to("cpu")
@@ -45,3 +47,7 @@ def draw_predictions(
                 encoded, png = cv2.imencode(".png", drawn[:, :, ::-1])
                 temporary.write_bytes(png.tobytes() if encoded else b"")
     logger.info("Drew %d photos into %s", len(photos), output_dir)
+
+
+def _has_keypoints(photo: dict[str, Any]) -> bool:
+    return any(max(a.get("keypoints", ())[2::3], default=0) > 0 for a in photo["annotations"])

@@ -1,6 +1,7 @@
 """Writing of metrics: ``metrics.json``, TensorBoard, and the curves at the end."""
 
 import json
+import math
 import os
 from collections import defaultdict
 from pathlib import Path
@@ -14,7 +15,7 @@ from pose_project.visualization import plot_training_curves
 
 
 class RawJSONWriter(EventWriter):
-    """One JSON object per written iteration, with the values as they were, not their medians.
+    """One JSON object per written iteration: raw values, no medians; null for what is not finite.
 
     Args:
         path: the file; rows are appended.
@@ -31,7 +32,10 @@ class RawJSONWriter(EventWriter):
             if iteration > self._last_iteration:
                 rows[iteration][name] = value
         for iteration in sorted(rows):
-            row = {"iteration": iteration, **dict(sorted(rows[iteration].items()))}
+            values = sorted(rows[iteration].items())
+            # null, not NaN: that is no JSON
+            row = {k: v if math.isfinite(v) else None for k, v in values}
+            row = {"iteration": iteration, **row}
             self._stream.write(json.dumps(row) + "\n")
             self._last_iteration = iteration
         self._stream.flush()

@@ -64,14 +64,23 @@ class Progress(HookBase):
         if self._bar is not None:
             self._bar.set_description(f"epoch {epoch}/{epochs}", refresh=False)
             self._bar.set_postfix_str(f"loss {loss:.3f}, lr {lr:.2g}, {speed:.1f} img/s")
-            return
         left = datetime.timedelta(seconds=round((self.trainer.max_iter - done) * seconds))
         parts = ", ".join(
             f"{name.removeprefix('loss_')} {value:.3f}"
             for name, (value, _) in latest.items()
             if name.startswith("loss_")
         )
-        logger.info(
+        self._log(
             f"epoch {epoch}/{epochs}  iteration {done}/{self.trainer.max_iter}  loss {loss:.3f} "
             f"({parts})  lr {lr:.2g}  {speed:.1f} img/s  ETA {left}"
         )
+
+    def _log(self, line: str) -> None:
+        if self._bar is None:
+            logger.info(line)
+            return
+        # the screen has the bar; the line is for log.txt
+        record = logger.makeRecord(__name__, logging.INFO, __file__, 0, line, (), None)
+        for handler in logging.getLogger("pose_project").handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.handle(record)

@@ -42,6 +42,7 @@ class Evaluation(HookBase):
         self.checkpointer = checkpointer
         self.best_metric = best_metric
         self.best: dict[str, float] = {}
+        self.stale = 0  # evaluations since the best one
 
     def after_step(self) -> None:
         """Evaluate if it is time to."""
@@ -62,8 +63,10 @@ class Evaluation(HookBase):
         flat = flatten_results_dict(results)
         self.trainer.storage.put_scalars(**flat, smoothing_hint=False)
         value = flat.get(self.best_metric, math.nan)
+        self.stale += 1
         if math.isnan(value) or value <= self.best.get("value", -math.inf):
             return
+        self.stale = 0
         self.best = {"value": value, "iteration": self.trainer.iter}
         self.checkpointer.save(
             "model_best",
@@ -74,12 +77,13 @@ class Evaluation(HookBase):
         logger.info("Best %s so far: %.2f", self.best_metric, value)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the best value and its iteration."""
-        return {"best": self.best}
+        """Return the best value, its iteration, and the evaluations since then."""
+        return {"best": self.best, "stale": self.stale}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the best value, so that a resumed run does not overwrite a better model."""
         self.best = state_dict["best"]
+        self.stale = state_dict["stale"]
 
 
 class Checkpoints(HookBase):
@@ -109,6 +113,9 @@ class Checkpoints(HookBase):
         done = self.trainer.iter + 1
         last = done == self.trainer.max_iter
         if last or (self.period > 0 and done % self.period == 0):
+            if not all(p.isfinite().all() for p in self.checkpointer.model.parameters()):
+                logger.warning("The weights are not finite after this update: not saved.")
+                return
             name = "model_final" if last else f"model_{self.trainer.iter:07d}"
             self.checkpointer.save(name, iteration=self.trainer.iter, provenance=self.describe())
             self._prune()

@@ -1,0 +1,78 @@
+"""The losses on the evaluation's photos: does the model still generalise?"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from detectron2.engine import HookBase
+from detectron2.utils import comm
+from detectron2.utils.events import EventStorage
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
+
+from pose_project.data.loader import seeded
+
+
+class ValidationLoss(HookBase):
+    """Record ``validation/loss_*`` and their sum every ``period`` iterations and after the last.
+
+    Args:
+        model: the trained model, not wrapped; its weights and statistics are not changed.
+        build_loader: returns this process's share of the labelled photos, in batches.
+        period: in iterations; 0 only after the last.
+        seed: of the sampling of proposals, which is the same at every evaluation.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        build_loader: Callable[[], Iterable[list[dict[str, Any]]]],
+        period: int,
+        seed: int,
+    ) -> None:
+        self.model = model
+        self.build_loader = build_loader
+        self.period = period
+        self.seed = seed
+
+    def after_step(self) -> None:
+        """Measure if it is time to."""
+        done = self.trainer.iter + 1
+        if done == self.trainer.max_iter or (self.period > 0 and done % self.period == 0):
+            losses = validation_losses(self.model, self.build_loader(), self.seed)
+            named = {f"validation/{name}": value for name, value in losses.items()}
+            self.trainer.storage.put_scalars(**named, smoothing_hint=False)
+
+
+def validation_losses(
+    model: nn.Module, batches: Iterable[list[dict[str, Any]]], seed: int
+) -> dict[str, float]:
+    """Return the mean of each loss over the batches of all processes, and ``total_loss``.
+
+    Args:
+        model: returns a dict of losses in training mode; left as it was.
+        batches: this process's labelled photos.
+        seed: of the sampling of proposals.
+    """
+    was_training = model.training
+    model.train()  # Detectron2's models return losses in this mode only
+    for module in model.modules():
+        if isinstance(module, BatchNorm):
+            module.eval()  # neither uses nor changes the statistics by these photos
+    sums: dict[str, torch.Tensor] = {}
+    count = 0
+    # a storage of its own: the heads record numbers that belong to training
+    with torch.no_grad(), EventStorage():
+        for batch in batches:
+            with seeded(seed, comm.get_rank(), count):
+                losses = model(batch)
+            for name, loss in losses.items():
+                sums[name] = sums.get(name, 0) + loss.float()
+            count += 1
+    model.train(was_training)
+    totals = torch.stack([*sums.values(), torch.full_like(next(iter(sums.values())), count)])
+    if comm.get_world_size() > 1:
+        dist.all_reduce(totals)
+    means = (totals[:-1] / totals[-1]).tolist()
+    return {**dict(zip(sums, means, strict=True)), "total_loss": sum(means)}
