@@ -18,6 +18,17 @@ from pose_project.structures import COCO_PERSON
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# A run of seconds: few and small photos, on the CPU.
+TINY_RUN = [
+    "dataloader.train.dataset.names=synthetic_demo_train_12",
+    "dataloader.test.dataset.names=synthetic_demo_val_5",
+    "dataloader.train.total_batch_size=2",
+    "dataloader.train.mapper.augmentations.0.short_edge_length=96",
+    "dataloader.test.mapper.augmentations.0.short_edge_length=96",
+    "train.visualizations=0",
+    "train.device=cpu",
+]
+
 # Models of a few channels gain nothing from threads, and threads that wait for each other on a busy
 # machine make the tests many times slower.
 torch.set_num_threads(1)

@@ -93,7 +93,7 @@ class TrainStep(SimpleTrainer):
             losses = {"total_loss": math.nan}
             if comm.get_world_size() > 1:
                 self.max_skipped_steps = 0
-        except torch.OutOfMemoryError as error:
+        except torch.cuda.OutOfMemoryError as error:
             sizes = ", ".join("x".join(map(str, photo["image"].shape[1:])) for photo in batch)
             raise OutOfMemoryError(
                 f"out of GPU memory at iteration {self.iter} with {len(batch)} photos of {sizes} "

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from detectron2.config import LazyConfig, get_cfg, instantiate
-from detectron2.data import MetadataCatalog
 from detectron2.engine import DefaultTrainer, HookBase, TrainerBase
 from detectron2.evaluation import inference_on_dataset
 from detectron2.solver import LRMultiplier
@@ -22,13 +21,12 @@ from torch.optim import Optimizer
 from tqdm import tqdm
 
 from pose_project.checkpoint import PoseCheckpointer
-from pose_project.data import get_schema
 from pose_project.data.loader import TrainLoader, seed_everything
+from pose_project.engine.checks import check_evaluation, check_fit, check_train_settings
 from pose_project.engine.config import build, plain_config
 from pose_project.engine.default_hooks import default_hooks
 from pose_project.engine.hooks.drawing import draw_predictions
 from pose_project.engine.launch import distribute, resolve_device
-from pose_project.engine.settings import check_train_settings
 from pose_project.engine.train_step import TrainStep
 from pose_project.utils.errors import EarlyStop, InputError, NonFiniteLossError
 
@@ -246,33 +244,6 @@ class PoseTrainer(DefaultTrainer):
                 Path(train.output_dir) / "visualizations",
                 train.visualizations,
             )
-
-
-def check_fit(model: nn.Module, dataset_names: str | list[str]) -> None:
-    """Raise ``InputError`` if model and datasets differ in their keypoints or classes."""
-    heads = getattr(model, "roi_heads", None)
-    head = getattr(heads, "keypoint_head", None)
-    schema = get_schema(dataset_names)
-    if head is not None and head.num_keypoints != schema.num_keypoints:
-        raise InputError(
-            f"the head predicts {head.num_keypoints} keypoints, {dataset_names} has "
-            f"{schema.num_keypoints}, and there are {len(schema.oks_sigmas)} OKS sigmas; set "
-            f"model.roi_heads.keypoint_head.num_keypoints={schema.num_keypoints}"
-        )
-    first = dataset_names if isinstance(dataset_names, str) else dataset_names[0]
-    classes = MetadataCatalog.get(first).get("thing_classes")
-    if heads is not None and classes is not None and heads.num_classes != len(classes):
-        raise InputError(
-            f"the model has {heads.num_classes} classes, {dataset_names} has {len(classes)} "
-            f"({', '.join(classes[:5])}); set model.roi_heads.num_classes={len(classes)}"
-        )
-
-
-def check_evaluation(cfg: DictConfig, model: nn.Module) -> None:
-    """Raise ``InputError`` now for what would otherwise fail after hours, at the evaluation."""
-    build(cfg, "dataloader.test")
-    build(cfg, "dataloader.evaluator")
-    check_fit(model, cfg.dataloader.test.dataset.names)
 
 
 def _resolve_max_iter(train: DictConfig, loader: TrainLoader) -> int:

@@ -226,34 +226,23 @@ class PoseVisualizer(Visualizer):
         # Whole pixels, and both odd or both even: else snapping puts the outline on one side only.
         width_px = max(1, round(self._photo_px / 500))
         outline = withStroke(linewidth=self._points(width_px + 2), foreground=(*_DARK, 0.5))
-        self.output.ax.add_patch(
-            Rectangle(
-                (x0, y0),
-                x1 - x0,
-                y1 - y0,
-                fill=False,
-                edgecolor=(*_LIGHT, 0.9),
-                linewidth=self._points(width_px),
-                linestyle="--" if hatched else "-",
-                path_effects=[outline],
-                zorder=_BOX_LAYER,
-            )
+        self._add_rectangle(
+            (x0, y0, x1, y1),
+            edgecolor=(*_LIGHT, 0.9),
+            linewidth=self._points(width_px),
+            linestyle="--" if hatched else "-",
+            path_effects=[outline],
         )
         if hatched:  # faint, for the people under it; a patch of its own has no dark outline
-            self.output.ax.add_patch(
-                Rectangle(
-                    (x0, y0),
-                    x1 - x0,
-                    y1 - y0,
-                    fill=False,
-                    edgecolor=(*_LIGHT, 0.4),
-                    linewidth=0,
-                    hatch="//",
-                    zorder=_BOX_LAYER,
-                )
-            )
+            style = {"edgecolor": (*_LIGHT, 0.4), "linewidth": 0, "hatch": "//"}
+            self._add_rectangle((x0, y0, x1, y1), **style)
         if label:
             self._draw_label(label, x0, y0)
+
+    def _add_rectangle(self, box_xyxy: tuple[float, float, float, float], **style: Any) -> None:
+        x0, y0, x1, y1 = box_xyxy
+        rectangle = Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, zorder=_BOX_LAYER, **style)
+        self.output.ax.add_patch(rectangle)
 
     def _draw_label(self, label: str, x0: float, y0: float) -> None:
         """Write on the box's upper left corner, outside of it where the photo has the room."""

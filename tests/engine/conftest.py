@@ -4,24 +4,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, TINY_RUN
 from omegaconf import DictConfig
 
 from pose_project.engine import PoseTrainer, load_config
 
 TINY = [
-    "dataloader.train.dataset.names=synthetic_demo_train_12",
-    "dataloader.test.dataset.names=synthetic_demo_val_4",
-    "dataloader.train.total_batch_size=2",
-    "dataloader.train.mapper.augmentations.0.short_edge_length=96",
-    "dataloader.test.mapper.augmentations.0.short_edge_length=96",
+    *TINY_RUN,
     "model.backbone.bottom_up.stages.num_blocks=[1,1,1,1]",
     "model.roi_heads.keypoint_head.conv_dims=[16]",
     "train.max_iter=6",
     "train.log_period=1",
     "train.checkpointer.period=2",
-    "train.visualizations=0",
-    "train.device=cpu",
 ]
 
 

@@ -248,7 +248,7 @@ def test_learning_rate_follows_the_batch_size(start):
         ("model.roi_heads.keypoint_head.up_scale=3", "model cannot be built.*28x28"),
         ("dataloader.evaluator.engine=fast", "unknown evaluation engine"),
         ("dataloader.evaluator.tasks=[keypoint]", "unknown evaluation task"),
-        ("dataloader.test.dataset.names=[synthetic_demo_val_4]", "one dataset at a time"),
+        ("dataloader.test.dataset.names=[synthetic_demo_val_5]", "one dataset at a time"),
         ("model.roi_heads.num_classes=2", "the model has 2 classes.*has 1"),
     ],
 )

@@ -6,21 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, TINY_RUN
 
 pytestmark = pytest.mark.integration
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
-SETTINGS = [
-    "dataloader.train.dataset.names=synthetic_demo_train_12",
-    "dataloader.test.dataset.names=synthetic_demo_val_5",  # does not divide by two
-    "dataloader.train.total_batch_size=2",
-    "dataloader.train.mapper.augmentations.0.short_edge_length=96",
-    "dataloader.test.mapper.augmentations.0.short_edge_length=96",
-    "train.max_iter=4",
-    "train.visualizations=0",
-    "train.device=cpu",
-]
+SETTINGS = [*TINY_RUN, "train.max_iter=4"]  # five photos to evaluate: not divisible by two
 
 # What one process does with the whole batch and two do with a half each, printed as numbers.
 HEAD_SCRIPT = """

@@ -10,21 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, TINY_RUN
 
 pytestmark = pytest.mark.integration
 
-TINY = [
-    "dataloader.train.dataset.names=synthetic_demo_train_12",
-    "dataloader.test.dataset.names=synthetic_demo_val_4",
-    "dataloader.train.total_batch_size=2",
-    "dataloader.train.mapper.augmentations.0.short_edge_length=96",
-    "dataloader.test.mapper.augmentations.0.short_edge_length=96",
-    "train.log_period=1",
-    "train.checkpointer.period=3",
-    "train.visualizations=1",
-    "train.device=cpu",
-]
+TINY = [*TINY_RUN, "train.log_period=1", "train.checkpointer.period=3"]
 
 
 def command(folder: Path, *arguments: str, config: str = "configs/quick/synthetic.py") -> list[str]:

@@ -6,18 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, load_tool, person
+from conftest import ROOT, TINY_RUN, load_tool, person
 from detectron2.data import MetadataCatalog
 
 from pose_project.data import register_keypoint_dataset
 
 TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py"))
 SYNTHETIC = str(ROOT / "configs/quick/synthetic.py")
-SMALL = [
-    "dataloader.train.dataset.names=synthetic_demo_train_12",
-    "dataloader.test.dataset.names=synthetic_demo_val_4",
-    "train.device=cpu",
-]
 
 
 def run(name: str, *arguments: str) -> int:
@@ -66,7 +61,7 @@ def test_no_coco(refused):
 
 
 def test_weights_that_are_not_there(refused):
-    refused(*SMALL, "train.init_checkpoint=nowhere.pth", message="no weights at nowhere.pth")
+    refused(*TINY_RUN, "train.init_checkpoint=nowhere.pth", message="no weights at nowhere.pth")
 
 
 def test_weights_that_do_not_fit(refused, tmp_path):
@@ -74,15 +69,17 @@ def test_weights_that_do_not_fit(refused, tmp_path):
 
     path = tmp_path / "other.pth"
     torch.save({"model": {"fc.weight": torch.zeros(3, 3)}}, path)
-    refused(*SMALL, f"train.init_checkpoint={path}", message="1 in the file are unexpected")
-    refused("--eval-only", *SMALL, f"train.init_checkpoint={path}", message="do not fit this model")
+    refused(*TINY_RUN, f"train.init_checkpoint={path}", message="1 in the file are unexpected")
+    refused(
+        "--eval-only", *TINY_RUN, f"train.init_checkpoint={path}", message="do not fit this model"
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 torn"])
 def test_weights_that_are_damaged(refused, tmp_path, content):
     path = tmp_path / "damaged.pth"
     path.write_bytes(content)
-    refused(*SMALL, f"train.init_checkpoint={path}", message="damaged.pth")
+    refused(*TINY_RUN, f"train.init_checkpoint={path}", message="damaged.pth")
 
 
 def test_weights_that_would_run_code(refused, tmp_path):
@@ -94,7 +91,7 @@ def test_weights_that_would_run_code(refused, tmp_path):
 
     path = tmp_path / "trap.pth"
     path.write_bytes(pickle.dumps({"model": Trap()}))
-    refused(*SMALL, f"train.init_checkpoint={path}", message="could run code")
+    refused(*TINY_RUN, f"train.init_checkpoint={path}", message="could run code")
     assert not (tmp_path / "ran").exists()
 
 
@@ -102,7 +99,7 @@ def test_remote_weights_without_a_network(refused, monkeypatch, tmp_path):
     monkeypatch.setenv("FVCORE_CACHE", str(tmp_path / "fvcore"))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     weights = "detectron2://ImageNetPretrained/MSRA/R-50.pkl"
-    refused(*SMALL, f"train.init_checkpoint={weights}", message=f"cannot fetch {weights}")
+    refused(*TINY_RUN, f"train.init_checkpoint={weights}", message=f"cannot fetch {weights}")
 
 
 def test_json_without_keypoints(refused, tmp_path, write_dataset):
@@ -116,7 +113,7 @@ def test_json_without_keypoints(refused, tmp_path, write_dataset):
 
 def test_numbers_of_keypoints_that_differ(refused):
     refused(
-        *SMALL,
+        *TINY_RUN,
         "model.roi_heads.keypoint_head.num_keypoints=5",
         message="predicts 5 keypoints",
     )
@@ -141,7 +138,7 @@ def test_a_used_folder_is_not_mixed_with_a_new_run(tmp_path, capsys):
 def test_visualize_data(tmp_path, capsys):
     output = tmp_path / "drawn"
     command = ["--config-file", SYNTHETIC, "--output", str(output), "--count", "3"]
-    assert run("visualize_data", *command, SMALL[0]) == 0
+    assert run("visualize_data", *command, TINY_RUN[0]) == 0
     assert len(list(output.glob("*.png"))) == 3
     assert run("visualize_data", *command[:4], "--count", "0") == 2
 

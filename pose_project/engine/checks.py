@@ -1,11 +1,15 @@
-"""Checks of a config's ``train`` part, before anything is built or written."""
+"""What can be known to be wrong before a run, found before anything is written."""
 
 import math
 from numbers import Integral, Real
 
 import torch
+from detectron2.data import MetadataCatalog
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
+from pose_project.data import get_schema
+from pose_project.engine.config import build
 from pose_project.evaluation.tables import METRICS
 from pose_project.utils.errors import InputError
 
@@ -53,6 +57,33 @@ def check_train_settings(train: DictConfig) -> None:
         torch.device(train.device)
     except (RuntimeError, TypeError) as error:
         raise InputError(f"train.device={train.device!r} is no device: {error}") from error
+
+
+def check_fit(model: nn.Module, dataset_names: str | list[str]) -> None:
+    """Raise ``InputError`` if model and datasets differ in their keypoints or classes."""
+    heads = getattr(model, "roi_heads", None)
+    head = getattr(heads, "keypoint_head", None)
+    schema = get_schema(dataset_names)
+    if head is not None and head.num_keypoints != schema.num_keypoints:
+        raise InputError(
+            f"the head predicts {head.num_keypoints} keypoints, {dataset_names} has "
+            f"{schema.num_keypoints}, and there are {len(schema.oks_sigmas)} OKS sigmas; set "
+            f"model.roi_heads.keypoint_head.num_keypoints={schema.num_keypoints}"
+        )
+    first = dataset_names if isinstance(dataset_names, str) else dataset_names[0]
+    classes = MetadataCatalog.get(first).get("thing_classes")
+    if heads is not None and classes is not None and heads.num_classes != len(classes):
+        raise InputError(
+            f"the model has {heads.num_classes} classes, {dataset_names} has {len(classes)} "
+            f"({', '.join(classes[:5])}); set model.roi_heads.num_classes={len(classes)}"
+        )
+
+
+def check_evaluation(cfg: DictConfig, model: nn.Module) -> None:
+    """Raise ``InputError`` now for what would otherwise fail after hours, at the evaluation."""
+    build(cfg, "dataloader.test")
+    build(cfg, "dataloader.evaluator")
+    check_fit(model, cfg.dataloader.test.dataset.names)
 
 
 def _check_best_metric(name: str) -> None:
