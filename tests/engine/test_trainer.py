@@ -23,6 +23,7 @@ def test_a_run_leaves_what_is_promised(start, tmp_path):
     names = {path.name for path in folder.iterdir()}
     assert {"model_final.pth", "model_final.json", "model_best.pth", "metrics.json"} <= names
     assert {"model_0000001.pth", "model_0000003.pth", "training_curves.png"} <= names
+    assert any(name.startswith("events.out.tfevents") for name in names)
     assert len(list((folder / "visualizations").glob("*.png"))) == 2
     assert (folder / "inference" / "coco_instances_results.json").exists()
     assert (folder / "last_checkpoint").read_text() == "model_final.pth"
@@ -221,6 +222,14 @@ def test_training_stops_when_the_best_metric_stops_improving(start, tmp_path):
     trainer.train()
     assert [row["iteration"] for row in rows(tmp_path / "run")] == [0, 1, 2, 3]
     assert (tmp_path / "run" / "last_checkpoint").read_text() == "model_final.pth"
+
+
+def test_channels_last_changes_nothing(start, tmp_path):
+    for switch in (True, False):
+        settings = ("train.amp.enabled=False", "train.max_iter=2")
+        start(f"train.channels_last={switch}", *settings, folder=str(switch)).train()
+    for fast, plain in zip(rows(tmp_path / "True"), rows(tmp_path / "False"), strict=True):
+        assert fast["total_loss"] == pytest.approx(plain["total_loss"], rel=1e-3)
 
 
 def test_learning_rate_follows_the_batch_size(start):
