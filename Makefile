@@ -1,6 +1,7 @@
 # make setup   .venv with everything in it
 # make demo    train, evaluate and draw on synthetic photos; output/demo
 # make test    unit and parity tests, doctests
+# make soak    kill, damage, fuzz and watch long runs; docs/reliability.md
 # make lint    ruff, format, import contract
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,7 @@ RUN := $(VENV)/bin/python
 SETUP_DONE := $(VENV)/.setup-done
 DEMO := output/demo
 
-.PHONY: setup demo test test-integration lint
+.PHONY: setup demo test test-integration soak lint
 
 setup: $(SETUP_DONE)
 
@@ -35,6 +36,10 @@ test: setup
 
 test-integration: setup
 	$(RUN) -m pytest -m "integration and not gpu"
+
+# at most 20 minutes; writes docs/reliability.md
+soak: setup
+	$(RUN) tools/soak.py --report docs/reliability.md
 
 lint: setup
 	$(VENV)/bin/ruff check .

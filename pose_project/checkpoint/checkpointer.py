@@ -154,8 +154,8 @@ def load_tensors(filename: str) -> dict[str, Any]:
             f"{filename} is refused: it is damaged or holds more than tensors and plain values, "
             "which could run code when read"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise InputError(f"{filename} is not a readable checkpoint: {error}") from error
+    except Exception as error:  # a damaged file can raise nearly anything
+        raise InputError(f"{filename} is not a readable checkpoint: {error!r}") from error
     if not isinstance(content, dict):
         raise InputError(f"{filename} holds a {type(content).__name__}, not a dict of weights")
     return content

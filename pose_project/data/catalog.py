@@ -19,10 +19,14 @@ from detectron2.data import DatasetCatalog, MetadataCatalog, get_detection_datas
 from detectron2.data.datasets.coco import load_coco_json
 
 from pose_project.data.synthetic import ensure_synthetic_dataset
+from pose_project.data.validation import check_dataset_dicts
 from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
 
 logger = logging.getLogger(__name__)
+
+# What reading a file of another structure ends in.
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 
 _SYNTHETIC_NAME = re.compile(r"synthetic_([a-z]+)_(train|val)_(\d+)")
 
@@ -140,7 +144,9 @@ def get_dataset_dicts(
         return get_detection_dataset_dicts(
             names, filter_empty=filter_empty, min_keypoints=min_keypoints
         )
-    except (AssertionError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except InputError:
+        raise
+    except (AssertionError, *_MALFORMED) as error:
         reason = str(error) or type(error).__name__
         raise InputError(f"datasets {names} cannot be used: {reason}") from error
 
@@ -168,13 +174,17 @@ def _load_people(name: str, json_file: str, image_root: str) -> list[dict[str, A
         thing_classes=[str(each.get("name", each["id"])) for each in categories],
         thing_dataset_id_to_contiguous_id=contiguous,
     )
-    dicts = load_coco_json(json_file, image_root)
+    try:
+        dicts = load_coco_json(json_file, image_root)
+    except (AssertionError, *_MALFORMED) as error:
+        raise InputError(f"{json_file} is not in COCO's format: {error!r}") from error
     for photo in dicts:
         photo["annotations"] = [
             {**each, "category_id": contiguous[each["category_id"]]}
             for each in photo["annotations"]
             if each["category_id"] in contiguous
         ]
+    check_dataset_dicts(json_file, dicts, len(categories[0]["keypoints"]))
     return dicts
 
 
@@ -192,7 +202,7 @@ def _read_schema(json_file: str, categories: list[dict[str, Any]]) -> KeypointSc
     """Return the schema that all categories of a file share."""
     try:
         schemas = [KeypointSchema.from_coco_category(each) for each in categories]
-    except (ValueError, TypeError, AttributeError) as error:
+    except _MALFORMED as error:
         raise InputError(f"{json_file}: the category's keypoints are wrong: {error}") from error
     if len({schema.names for schema in schemas}) > 1:
         raise InputError(
@@ -208,7 +218,7 @@ def _read_categories(json_file: str) -> list[dict[str, Any]]:
     try:
         with open(json_file, encoding="utf-8") as stream:
             content = json.load(stream)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{json_file} is not JSON: {error}") from error
     categories = content.get("categories") if isinstance(content, dict) else None
     if not isinstance(categories, list) or not all(_is_category(each) for each in categories):

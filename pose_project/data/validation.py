@@ -1,0 +1,45 @@
+"""What every loaded annotation must have, so that nothing later stumbles over it."""
+
+from typing import Any
+
+from pose_project.utils.errors import InputError
+
+# Larger than any photo; beyond it, numbers overflow somewhere or cost memory.
+_LARGEST_COORDINATE = 1e6
+
+
+def check_dataset_dicts(source: str, dicts: list[dict[str, Any]], num_keypoints: int) -> None:
+    """Raise ``InputError`` for the first photo or annotation that cannot be used.
+
+    Args:
+        source: the file that is named in the message.
+        dicts: as ``load_coco_json`` returns them.
+        num_keypoints: K of the schema.
+    """
+    for photo in dicts:
+        where = f"{source}: photo {photo.get('image_id')!r}"
+        if not isinstance(photo.get("file_name"), str):
+            raise InputError(f"{where}: file_name is {photo.get('file_name')!r}")
+        for side in ("height", "width"):
+            if not isinstance(photo.get(side), int) or not 0 < photo[side] < _LARGEST_COORDINATE:
+                raise InputError(f"{where}: {side} is {photo.get(side)!r}, not a number of pixels")
+        for annotation in photo["annotations"]:
+            if not _are_numbers(annotation.get("bbox"), 4):
+                raise InputError(f"{where}: bbox is {annotation.get('bbox')!r}, not four numbers")
+            values = annotation.get("keypoints")
+            if values and not _are_numbers(values, 3 * num_keypoints):
+                raise InputError(
+                    f"{where}: keypoints are not {num_keypoints} times three numbers "
+                    f"(x, y, v), but {len(values) if isinstance(values, list) else values!r}"
+                )
+            if annotation.get("iscrowd", 0) not in (0, 1):
+                raise InputError(f"{where}: iscrowd is {annotation['iscrowd']!r}, not 0 or 1")
+
+
+def _are_numbers(values: Any, count: int) -> bool:
+    return (
+        isinstance(values, list)
+        and len(values) == count
+        # NaN is not smaller than anything
+        and all(isinstance(v, (int, float)) and abs(v) < _LARGEST_COORDINATE for v in values)
+    )

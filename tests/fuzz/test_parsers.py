@@ -1,0 +1,205 @@
+"""Everything that reads outside data, fed with damaged and hostile input: one clear error or none.
+
+``make test`` tries a few cases of each, ``make soak`` ten thousand.
+"""
+
+import json
+import logging
+import math
+import os
+import pickle
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, person
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pose_project.checkpoint.checkpointer import load_tensors
+from pose_project.checkpoint.unpickling import load_pickled_weights
+from pose_project.data import KeypointMapper, get_dataset_dicts, register_keypoint_dataset
+from pose_project.engine import load_config
+from pose_project.engine.hooks.metrics import drop_rows
+from pose_project.structures import COCO_PERSON
+from pose_project.utils.errors import InputError
+from pose_project.visualization.curves import read_series
+
+CASES = int(os.environ.get("POSE_PROJECT_FUZZ_CASES", "40"))
+fuzz = settings(
+    max_examples=CASES,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+    derandomize=True,
+)
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from([math.nan, math.inf, -1, 0, 10**400, "1", "../../x", ""])
+)
+values = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+edits = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=8)
+
+
+def damage(content: bytes, changes: list[tuple[int, int]], keep: float) -> bytes:
+    """Change some bytes, then cut the end off."""
+    damaged = bytearray(content)
+    for place, value in changes:
+        damaged[place % len(damaged)] = value
+    return bytes(damaged[: max(1, round(len(damaged) * keep))])
+
+
+def paths_in(node: object, path: tuple = ()) -> list[tuple]:
+    """Return the path of every value in nested dicts and lists, the whole first."""
+    children: list = []
+    if isinstance(node, dict):
+        children = list(node.items())
+    elif isinstance(node, list):
+        children = list(enumerate(node))
+    return [path, *(each for key, child in children for each in paths_in(child, (*path, key)))]
+
+
+def replaced(node: object, path: tuple, value: object) -> object:
+    if not path:
+        return value
+    copy = dict(node) if isinstance(node, dict) else list(node)
+    copy[path[0]] = replaced(copy[path[0]], path[1:], value)
+    return copy
+
+
+VALID = {
+    "images": [{"id": 1, "file_name": "1.png", "height": 64, "width": 80}],
+    "annotations": [person(), person(annotation_id=2, num_keypoints=17)],
+    "categories": [
+        {"id": 1, "name": "person", "keypoints": list(COCO_PERSON.names), "skeleton": []}
+    ],
+}
+PHOTO = cv2.imencode(".png", np.zeros((64, 80, 3), np.uint8))[1].tobytes()
+PLACES = [path for path in paths_in(VALID) if path]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet():
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def use_annotations(text: str) -> None:
+    """Register, load and map a JSON, as training would before its first iteration."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "annotations.json"
+        path.write_text(text, encoding="utf-8", errors="surrogatepass")
+        (Path(folder) / "1.png").write_bytes(PHOTO)
+        name = str(path)
+        register_keypoint_dataset(name, path, folder)
+        try:
+            mapper = KeypointMapper([], COCO_PERSON.hflip_indices)
+            for photo in get_dataset_dicts(name, filter_empty=False, min_keypoints=1):
+                mapper(photo)
+        except InputError as error:
+            assert str(error)
+        finally:
+            DatasetCatalog.remove(name)
+            MetadataCatalog.remove(name)
+
+
+@fuzz
+@given(st.sampled_from(PLACES), values)
+def test_annotations_with_a_value_that_does_not_belong_there(path, value):
+    use_annotations(json.dumps(replaced(VALID, path, value)))
+
+
+@fuzz
+@given(edits, st.floats(0, 1))
+def test_annotations_with_damaged_bytes(changes, keep):
+    use_annotations(damage(json.dumps(VALID).encode(), changes, keep).decode("latin1"))
+
+
+def test_deeply_nested_json():
+    use_annotations("[" * 100_000 + "]" * 100_000)
+
+
+WEIGHTS = {"conv.weight": np.ones((2, 3), np.float32), "conv.bias": np.zeros(2)}
+
+
+def read(function, suffix: str, content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"weights{suffix}"
+        path.write_bytes(content)
+        try:
+            assert isinstance(function(str(path)), dict)
+        except InputError as error:
+            assert "weights" in str(error)
+        assert [each.name for each in Path(folder).iterdir()] == [path.name]
+
+
+@fuzz
+@given(edits, st.floats(0, 1), st.integers(0, 5))
+def test_pickled_weights(changes, keep, protocol):
+    content = pickle.dumps({"model": WEIGHTS, "__author__": "me"}, protocol)
+    read(load_pickled_weights, ".pkl", damage(content, changes, keep))
+
+
+@fuzz
+@given(values)
+def test_pickles_of_other_things(value):
+    read(load_pickled_weights, ".pkl", pickle.dumps(value))
+
+
+@fuzz
+@given(edits, st.floats(0.5, 1))
+def test_checkpoints(changes, keep):
+    with tempfile.TemporaryDirectory() as folder:
+        torch.save({"model": {"w": torch.ones(3)}, "iteration": 5}, f"{folder}/a.pth")
+        content = Path(folder, "a.pth").read_bytes()
+    read(load_tensors, ".pth", damage(content, changes, keep))
+
+
+@fuzz
+@given(st.text(max_size=60) | values.map(lambda value: json.dumps({"train": value})))
+def test_saved_configs(text):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.yaml"
+        path.write_text(text, encoding="utf-8", errors="surrogatepass")
+        with pytest.raises(InputError):
+            load_config(str(path))
+
+
+keys = st.sampled_from(
+    ["train.max_iter", "optimizer.lr", "model.pixel_mean", "train", "nothing", ""]
+)
+
+
+@settings(fuzz, max_examples=min(CASES, 1000))  # the config is loaded anew for each
+@given(keys, st.text(max_size=20))
+def test_overrides(key, value):
+    try:
+        load_config(str(ROOT / "configs/quick/synthetic.py"), [f"{key}={value}"])
+    except InputError as error:
+        assert str(error)
+
+
+@fuzz
+@given(st.lists(values.map(json.dumps) | st.text(max_size=20), max_size=5))
+def test_metrics_files(lines):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "metrics.json"
+        path.write_text("\n".join(lines), encoding="utf-8", errors="surrogatepass")
+        read_series(path)
+        drop_rows(path, first=3)
