@@ -7,6 +7,7 @@ quarter of an hour on two cores. Exit code 1 if anything was lost.
 """
 
 import argparse
+import logging
 import sys
 import tempfile
 import time
@@ -94,6 +95,7 @@ def soak(report: Path | None) -> int:
 def main(argv: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
     arguments = get_parser().parse_args(argv)
+    logging.disable(logging.WARNING)  # a thousand checkpoints are damaged on purpose
     return run_tool(lambda: soak(arguments.report), arguments.debug)
 
 
