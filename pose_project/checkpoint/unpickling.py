@@ -66,10 +66,12 @@ def load_pickled_weights(filename: str) -> dict[str, Any]:
         ) from error
     except Exception as error:  # a damaged pickle can raise nearly anything
         raise InputError(f"{filename} is not a readable pickle: {error!r}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{filename} holds a {type(content).__name__}, not a dict of weights")
+    weights = content
+    if isinstance(content, dict):
+        weights = content.get("model", content.get("blobs", content))
+    if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights):
+        raise InputError(f"{filename} holds a {type(weights).__name__}, not a dict of weights")
     if "model" in content and "__author__" in content:
         return content
-    weights = content.get("model", content.get("blobs", content))
     model = {name: value for name, value in weights.items() if not name.endswith("_momentum")}
     return {"model": model, "__author__": "Caffe2", "matching_heuristics": True}

@@ -79,9 +79,18 @@ def test_damaged_files(tmp_path, content):
         load_pickled_weights(str(tmp_path / "damaged.pkl"))
 
 
-def test_no_dict(tmp_path):
-    with pytest.raises(InputError, match="holds a list"):
-        load_pickled_weights(write(tmp_path / "list.pkl", [1]))
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ([1], "a list"),
+        ({"blobs": None}, "a NoneType"),
+        ({"model": 3, "__author__": "me"}, "a int"),
+        ({1: 2}, "a dict"),
+    ],
+)
+def test_no_dict_of_weights(tmp_path, content, what):
+    with pytest.raises(InputError, match=f"holds {what}, not a dict of weights"):
+        load_pickled_weights(write(tmp_path / "other.pkl", content))
 
 
 @pytest.mark.parametrize(
