@@ -2,8 +2,8 @@
 
     python tools/soak.py [--report FILE]
 
-Bounded: 20 kills, 1,000 damaged checkpoints, 10,000 cases a parser, 2,000 iterations; about a
-quarter of an hour on two cores. Exit code 1 if anything was lost.
+Bounded: 20 kills, 1,000 damaged checkpoints, 10,000 cases a parser, 2,000 iterations; eleven
+minutes on two cores. Exit code 1 if anything was lost.
 """
 
 import argparse
@@ -30,7 +30,7 @@ COMMAND = [
 ]
 REPORT = """# Reliability
 
-Written by `make soak`, which takes about a quarter of an hour; nothing here is typed by hand.
+Written by `make soak`, which takes about eleven minutes on two cores; nothing here is typed by hand.
 
 | what was done | how often | what came of it |
 |---|---|---|
