@@ -30,7 +30,7 @@ COMMAND = [
 ]
 REPORT = """# Reliability
 
-Written by `make soak`, which takes about eleven minutes on two cores; nothing here is typed by hand.
+Written by `make soak`, about eleven minutes on two cores; nothing here is typed by hand.
 
 | what was done | how often | what came of it |
 |---|---|---|
