@@ -4,7 +4,7 @@
     python tools/train_net.py --config-file F --resume ...
     python tools/train_net.py --config-file F --eval-only train.init_checkpoint=WEIGHTS ...
     python tools/train_net.py --config-file F --num-gpus 8 ...
-    torchrun --nproc-per-node 8 tools/train_net.py --config-file F ...
+    torchrun --nproc-per-node 8 --max-restarts 3 tools/train_net.py --config-file F ...
 
 Exit codes: 0 done; 2 wrong input or a loss that is not finite, in one line; 130 after SIGINT and
 143 after SIGTERM, a checkpoint saved.
@@ -23,7 +23,7 @@ from omegaconf import DictConfig
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.engine import PoseTrainer, load_config
 from pose_project.engine.checks import check_evaluation
-from pose_project.engine.launch import launch, resolve_device
+from pose_project.engine.launch import launch, resolve_device, was_restarted
 from pose_project.engine.run_folder import LOGGERS, check_run_folder, open_run_folder
 from pose_project.utils.cli import run_tool
 from pose_project.utils.errors import InputError
@@ -51,10 +51,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 def train(cfg: DictConfig, arguments: argparse.Namespace) -> None:
     """Train; the output folder is touched only once everything has been found to fit."""
-    check_run_folder(Path(cfg.train.output_dir), arguments.resume)
+    resume = arguments.resume or was_restarted()
+    check_run_folder(Path(cfg.train.output_dir), resume)
     comm.synchronize()  # no process creates the folder before all have looked at it
     trainer = PoseTrainer(cfg)
-    trainer.resume_or_load(resume=arguments.resume)
+    trainer.resume_or_load(resume=resume)
     trainer.probe()
     open_run_folder(cfg)
     trainer.train()

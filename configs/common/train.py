@@ -35,6 +35,9 @@ train = dict(
     patience=0,
     # The metric whose highest value decides what model_best.pth is.
     best_metric="keypoints/AP",
+    # Several processes: end with the name of the one that hangs once none has moved for so many
+    # seconds; 0: wait for ever.
+    stall_timeout=300,
     # Progress and metrics.json every so many iterations.
     log_period=20,
     # Photos drawn at the end, ground truth beside predictions.

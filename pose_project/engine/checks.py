@@ -28,6 +28,7 @@ _NUMBERS: dict[str, tuple[type, float, float, bool]] = {
     "eval_period": (Integral, 0, math.inf, False),
     "eval_epochs": (Real, 0, math.inf, True),
     "patience": (Integral, 0, math.inf, False),
+    "stall_timeout": (Real, 0, math.inf, False),
     "log_period": (Integral, 1, math.inf, False),
     "visualizations": (Integral, 0, math.inf, False),
     "seed": (Integral, 0, 2**32 - 1, False),

@@ -17,6 +17,7 @@ from pose_project.engine.hooks import (
     Evaluation,
     MetricsWriter,
     Progress,
+    StallWatch,
     StopOnSignal,
     ValidationLoss,
     WeightAverage,
@@ -73,7 +74,7 @@ def default_hooks(trainer: "PoseTrainer") -> list[HookBase]:
     if comm.is_main_process():
         writing.append(MetricsWriter(Path(train.output_dir), train.log_period))
     writing.append(Checkpoints(checkpointer, save_period, saving.max_to_keep, trainer.describe))
-    ending: list[HookBase] = [StopOnSignal(checkpointer)]
+    ending: list[HookBase] = [StopOnSignal(checkpointer), StallWatch(train.stall_timeout)]
     if train.patience > 0:
         ending.append(EarlyStopping(evaluation, checkpointer, train.patience))
     return measuring + writing + ending

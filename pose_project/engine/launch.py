@@ -73,11 +73,25 @@ def _run_under_torchrun(run: Callable[[Namespace], None], arguments: Namespace) 
         if local_rank >= available:
             raise InputError(f"torchrun started more processes than the {available} GPUs here")
         torch.cuda.set_device(local_rank)
-    dist.init_process_group("nccl" if on_gpu else "gloo")
+    # torchrun keeps one store over its restarts, in which the addresses of the processes that died
+    # would be found again.
+    store, rank, world_size = next(dist.rendezvous("env://"))
+    attempt = dist.PrefixStore(f"attempt{_restarts()}", store)
+    backend = "nccl" if on_gpu else "gloo"
+    dist.init_process_group(backend, store=attempt, rank=rank, world_size=world_size)
     try:
         run(arguments)
     finally:
         dist.destroy_process_group()
+
+
+def was_restarted() -> bool:
+    """Return whether ``torchrun --max-restarts`` has started this process again after a failure."""
+    return _restarts() > 0
+
+
+def _restarts() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
 
 
 def resolve_device(device: str) -> str:
