@@ -63,6 +63,42 @@ if rank == 0:
 """
 
 
+# Predictions that are the annotations, moved a little; the metrics of several sizes of data.
+EVALUATION_SCRIPT = """
+import json, sys, torch, torch.distributed as dist
+from detectron2.data import build_detection_test_loader
+from detectron2.structures import Boxes, BoxMode, Instances
+from pose_project.data import get_dataset_dicts
+from pose_project.evaluation import PoseEvaluator
+if len(sys.argv) > 2:
+    dist.init_process_group("gloo")
+metrics = {}
+for photos in (1, 2, 5, 7):
+    name = f"synthetic_demo_val_{photos}"
+    evaluator = PoseEvaluator(name)
+    evaluator.reset()
+    dicts = get_dataset_dicts(name, filter_empty=False)
+    for batch in build_detection_test_loader(dicts, mapper=lambda photo: photo, num_workers=0):
+        outputs = []
+        for photo in batch:
+            torch.manual_seed(photo["image_id"])
+            people = photo["annotations"]
+            points = torch.tensor([each["keypoints"] for each in people]).reshape(-1, 17, 3)
+            points = points + 4 * torch.randn_like(points)
+            boxes = torch.tensor([BoxMode.convert(each["bbox"], BoxMode.XYWH_ABS, BoxMode.XYXY_ABS)
+                                  for each in people]).reshape(-1, 4)
+            outputs.append({"instances": Instances(
+                (photo["height"], photo["width"]), pred_boxes=Boxes(boxes + torch.rand(1)),
+                scores=torch.rand(len(people)), pred_keypoints=points,
+                pred_classes=torch.zeros(len(people), dtype=torch.int64))})
+        evaluator.process(batch, outputs)
+    metrics[photos] = evaluator.evaluate()
+if metrics[1]:
+    with open(sys.argv[1], "w") as file:
+        json.dump(metrics, file)
+"""
+
+
 def run(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -94,6 +130,17 @@ def test_gradients_are_those_of_the_whole_batch(gradients_of_one, tmp_path, proc
         difference = (actual[name] - gradient).norm()
         # a softmax does not feel its bias: that gradient is zero but for rounding
         assert difference <= 1e-5 * gradient.norm() + 1e-7, name
+
+
+def test_evaluation_with_any_remainder(tmp_path):
+    """Four processes score 1, 2, 5 and 7 photos as one does; some have none."""
+    script = tmp_path / "evaluation.py"
+    script.write_text(EVALUATION_SCRIPT)
+    run([sys.executable, str(script), str(tmp_path / "one.json")])
+    run([*TORCHRUN, "4", str(script), str(tmp_path / "four.json"), "many"])
+    one = (tmp_path / "one.json").read_text()
+    assert (tmp_path / "four.json").read_text() == one
+    assert '"AP"' in one
 
 
 def test_training_and_evaluation_by_two_processes(tmp_path):
