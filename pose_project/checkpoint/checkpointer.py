@@ -3,6 +3,7 @@
 import json
 import logging
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -46,7 +47,14 @@ class PoseCheckpointer(DetectionCheckpointer):
             content[key] = checkpointable.state_dict()
         path = Path(self.save_dir) / f"{name}.pth"
         with atomic_path(path) as temporary:
-            torch.save(content, temporary)
+            try:
+                torch.save(content, temporary)
+            except RuntimeError as error:  # torch hides the system's error
+                free = shutil.disk_usage(path.parent).free / 1e6
+                raise OSError(
+                    f"{path} cannot be written, {free:.0f} MB are free there; checkpoints written "
+                    "before are intact"
+                ) from error
             digest = sha256_of(temporary)
         record = {"file": path.name, "sha256": digest, **provenance, **collect_provenance()}
         write_text_atomic(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")

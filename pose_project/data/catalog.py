@@ -19,7 +19,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog, get_detection_datas
 from detectron2.data.datasets.coco import load_coco_json
 
 from pose_project.data.synthetic import ensure_synthetic_dataset
-from pose_project.data.validation import check_dataset_dicts
+from pose_project.data.validation import check_dataset_dicts, check_json_size
 from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
 
@@ -215,6 +215,7 @@ def _read_schema(json_file: str, categories: list[dict[str, Any]]) -> KeypointSc
 
 @functools.lru_cache(maxsize=8)
 def _read_categories(json_file: str) -> list[dict[str, Any]]:
+    check_json_size(json_file)
     try:
         with open(json_file, encoding="utf-8") as stream:
             content = json.load(stream)

@@ -5,7 +5,9 @@ photo is augmented alike in any worker, in any number of workers and after any i
 """
 
 import logging
+import os
 import random
+import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +17,7 @@ import numpy as np
 import torch
 from detectron2.data import DatasetFromList
 from detectron2.utils import comm
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from pose_project.data.sampler import PositionalBatchSampler
 from pose_project.utils.errors import (
@@ -49,6 +51,8 @@ class PositionedDataset(Dataset[dict[str, Any]]):
         self.mapper = mapper
         self.seed = seed
         self.max_unreadable = max_unreadable
+        # by worker: its process number and the photo it is at; read after the worker's death
+        self.at_work = torch.zeros(0, 2, dtype=torch.int64)
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         """Return the mapped photo; the random state outside is left as it was.
@@ -57,6 +61,9 @@ class PositionedDataset(Dataset[dict[str, Any]]):
             UnreadablePhotoError: if ``max_unreadable`` replacements in a row fail as well.
         """
         position, index = key
+        worker = get_worker_info()
+        if worker is not None:
+            self.at_work[worker.id] = torch.tensor([os.getpid(), index])
         errors: dict[str, str] = {}
         for attempt in range(self.max_unreadable + 1):
             photo = self.dataset[index]
@@ -72,6 +79,11 @@ class PositionedDataset(Dataset[dict[str, Any]]):
             f"{len(errors)} photos in a row cannot be read (dataloader.train.max_unreadable="
             f"{self.max_unreadable}): {next(iter(errors.values()))}"
         )
+
+    def files_of(self, process_numbers: set[int]) -> list[str]:
+        """Return the files that these worker processes were at."""
+        indices = [index for pid, index in self.at_work.tolist() if pid in process_numbers]
+        return [self.dataset[index]["file_name"] for index in indices]
 
 
 class TrainLoader:
@@ -113,6 +125,7 @@ class TrainLoader:
             UnreadablePhotoError: if more different files than allowed could not be read.
             WorkerDiedError: if a loading process was killed.
         """
+        self.dataset.at_work = torch.zeros(self.num_workers, 2, dtype=torch.int64).share_memory_()
         loader = DataLoader(
             self.dataset,
             batch_sampler=self.batch_sampler,
@@ -130,9 +143,11 @@ class TrainLoader:
         except RuntimeError as error:
             if "DataLoader worker" not in str(error) or isinstance(error, PoseError):
                 raise
+            message = str(error).splitlines()[0]
+            files = self.dataset.files_of({int(number) for number in re.findall(r"\d+", message)})
             raise WorkerDiedError(
-                f"a loading process died ({str(error).splitlines()[0]}). Too little memory is the "
-                "usual cause: lower dataloader.train.num_workers; 0 shows which photo it is"
+                f"a loading process died at {', '.join(files) or 'an unknown photo'} ({message}). "
+                "Too little memory is the usual cause: lower dataloader.train.num_workers"
             ) from error
 
     def _count_unreadable(self, batch: list[dict[str, Any]]) -> None:

@@ -1,11 +1,26 @@
 """What every loaded annotation must have, so that nothing later stumbles over it."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 from pose_project.utils.errors import InputError
 
 # Larger than any photo; beyond it, numbers overflow somewhere or cost memory.
 _LARGEST_COORDINATE = 1e6
+# Memory at the peak of reading, in sizes of the file; COCO's annotations take ten.
+_MEMORY_PER_BYTE = 12
+
+
+def check_json_size(path: str) -> None:
+    """Raise ``InputError`` if reading a JSON file would take more memory than the machine has."""
+    needed = _MEMORY_PER_BYTE * Path(path).stat().st_size
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        raise InputError(
+            f"{path} would take about {needed / 1e9:.0f} GB of memory to read, and this machine "
+            f"has {memory / 1e9:.0f} GB"
+        )
 
 
 def check_dataset_dicts(source: str, dicts: list[dict[str, Any]], num_keypoints: int) -> None:
@@ -18,6 +33,8 @@ def check_dataset_dicts(source: str, dicts: list[dict[str, Any]], num_keypoints:
     """
     for photo in dicts:
         where = f"{source}: photo {photo.get('image_id')!r}"
+        if not isinstance(photo.get("image_id"), int):  # names files as well: no "../"
+            raise InputError(f"{where}: its id is no whole number")
         if not isinstance(photo.get("file_name"), str):
             raise InputError(f"{where}: file_name is {photo.get('file_name')!r}")
         for side in ("height", "width"):

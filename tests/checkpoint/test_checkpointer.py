@@ -1,5 +1,7 @@
 import json
 import pickle
+import resource
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -60,16 +62,20 @@ def test_all_damaged(checkpointer, tmp_path):
         checkpointer.newest_intact()
 
 
-def test_a_full_disk_keeps_the_last_good_one(checkpointer, tmp_path, monkeypatch):
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """Files cannot grow beyond 1,000 bytes, which ends a write as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_keeps_the_last_good_one(checkpointer, tmp_path, request):
     checkpointer.save("model_final", iteration=1)
     before = sorted((path.name, path.read_bytes()) for path in tmp_path.iterdir())
-
-    def full(content, path) -> None:
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match="No space left"):
+    request.getfixturevalue("full_disk")
+    with pytest.raises(OSError, match=r"model_final\.pth cannot be written, \d+ MB are free"):
         checkpointer.save("model_final", iteration=2)
     assert sorted((path.name, path.read_bytes()) for path in tmp_path.iterdir()) == before
 

@@ -175,3 +175,22 @@ def test_inconsistent_categories_name_their_file(write_dataset, category):
     register_keypoint_dataset("odd", *write_dataset([person()], **category))
     with pytest.raises(InputError, match=r"annotations.json: the category's keypoints are wrong"):
         get_schema("odd")
+
+
+def test_ids_that_could_name_files_elsewhere_are_refused(write_dataset):
+    json_file, photos = write_dataset([person(image_id="../../1")])
+    content = json.loads(json_file.read_text())
+    content["images"][0]["id"] = "../../1"
+    json_file.write_text(json.dumps(content))
+    register_keypoint_dataset("escaping", json_file, photos)
+    with pytest.raises(InputError, match="its id is no whole number"):
+        get_dataset_dicts("escaping")
+
+
+def test_a_file_larger_than_memory_is_not_read(tmp_path):
+    huge = tmp_path / "huge.json"
+    with open(huge, "wb") as stream:
+        stream.truncate(2**42)  # takes no room on the disk
+    register_keypoint_dataset("huge", huge, tmp_path)
+    with pytest.raises(InputError, match=r"huge\.json would take about \d+ GB of memory"):
+        get_dataset_dicts("huge")

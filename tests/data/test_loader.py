@@ -122,14 +122,19 @@ def test_nothing_but_unreadable_photos(dicts):
 
 
 class Killer:
-    """A mapper whose process is killed, as by the system when memory runs out."""
+    """A mapper whose process is killed at one photo, as by the system when memory runs out."""
 
     def __call__(self, photo):
-        os.kill(os.getpid(), signal.SIGKILL)
+        if photo["image_id"] == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return photo
 
 
 @pytest.mark.integration
-def test_a_killed_worker_is_one_clear_line(dicts):
-    loader = build_train_loader(dicts, Killer(), total_batch_size=2, num_workers=1)
-    with pytest.raises(WorkerDiedError, match="num_workers"):
-        next(iter(loader))
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_a_killed_worker_is_one_clear_line_that_names_the_photo(dicts, num_workers):
+    loader = build_train_loader(dicts, Killer(), total_batch_size=2, num_workers=num_workers)
+    file_name = dicts[2]["file_name"]
+    assert dicts[2]["image_id"] == 3
+    with pytest.raises(WorkerDiedError, match=f"died at {file_name} .*num_workers"):
+        list(itertools.islice(loader, 14))

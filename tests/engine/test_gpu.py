@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from pose_project.modeling import decode_heatmaps
+from pose_project.utils.errors import OutOfMemoryError
 
 pytestmark = [
     pytest.mark.gpu,
@@ -44,3 +45,17 @@ def test_decoding_agrees_with_the_cpu():
     actual = decode_heatmaps(logits.cuda(), boxes.cuda()).cpu()
     moved = (actual - expected)[..., :2].abs().amax(dim=-1) > 1e-2
     assert moved.float().mean() < 0.002  # ties within float32 rounding
+
+
+def test_out_of_memory_names_the_batch(start, tmp_path):
+    trainer = start("train.device=cuda", "train.amp.enabled=False")
+    torch.cuda.empty_cache()
+    held = torch.cuda.memory_reserved() + 2**20
+    torch.cuda.set_per_process_memory_fraction(
+        held / torch.cuda.get_device_properties(0).total_memory
+    )
+    try:
+        with pytest.raises(OutOfMemoryError, match=r"2 photos of \d+x\d+"):
+            trainer.train()
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)

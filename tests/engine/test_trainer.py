@@ -6,7 +6,7 @@ import torch
 
 from pose_project.engine import PoseTrainer
 from pose_project.engine.hooks.metrics import drop_rows
-from pose_project.utils.errors import InputError, NonFiniteLossError
+from pose_project.utils.errors import InputError, NonFiniteLossError, OutOfMemoryError
 
 # What differs between two runs that do the same: time.
 TIMINGS = ("time", "data_time")
@@ -322,3 +322,45 @@ def test_a_run_whose_last_evaluation_failed_is_completed_by_resuming(start, tmp_
     assert not (tmp_path / "run" / "model_final.pth").exists()
     start("train.checkpointer.period=0", resume=True).train()
     assert (tmp_path / "run" / "model_final.pth").exists()
+
+
+def test_out_of_memory_names_the_batch_and_what_to_try(start, tmp_path):
+    """On a GPU it is test_gpu.py that lets the memory run out; here the error is torch's own."""
+    trainer = start("train.max_iter=4")
+    run_step = trainer.run_step
+
+    def too_large(*_) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    def fail_later() -> None:
+        if trainer.iter == 3:
+            trainer.model.backbone.register_forward_pre_hook(too_large)
+        run_step()
+
+    trainer.run_step = fail_later
+    with pytest.raises(OutOfMemoryError, match=r"iteration 3 with 2 photos of \d+x\d+.*accumulate"):
+        trainer.train()
+    last = (tmp_path / "run" / "last_checkpoint").read_text()
+    assert torch.load(tmp_path / "run" / last)["iteration"] == 1
+
+
+def test_photos_that_vanish_during_training_are_replaced(start, tmp_path, caplog):
+    trainer = start()
+    run_step = trainer.run_step
+    photos = sorted({Path(photo["file_name"]) for photo in trainer.data_loader.dataset.dataset})
+    kept = {photo: photo.read_bytes() for photo in photos[:4]}
+
+    def vanish() -> None:
+        if trainer.iter == 2:
+            for photo in kept:
+                photo.unlink(missing_ok=True)
+        run_step()
+
+    trainer.run_step = vanish
+    try:
+        trainer.train()
+    finally:
+        for photo, content in kept.items():
+            photo.write_bytes(content)
+    assert len(rows(tmp_path / "run")) == 6
+    assert any("Replaced a photo" in message for message in caplog.messages)

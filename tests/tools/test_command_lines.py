@@ -135,6 +135,15 @@ def test_a_used_folder_is_not_mixed_with_a_new_run(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
 
 
+@pytest.mark.parametrize("folder", ["/proc/run", "{tmp}/file/run"], ids=["read-only", "a file"])
+def test_a_folder_that_cannot_be_made(tmp_path, capsys, folder):
+    (tmp_path / "file").touch()
+    folder = folder.format(tmp=tmp_path)
+    command = ["--config-file", SYNTHETIC, *TINY_RUN, f"train.output_dir={folder}"]
+    assert run("train_net", *command) == 2
+    assert folder in capsys.readouterr().err
+
+
 def test_visualize_data(tmp_path, capsys):
     output = tmp_path / "drawn"
     command = ["--config-file", SYNTHETIC, "--output", str(output), "--count", "3"]

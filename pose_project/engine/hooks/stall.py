@@ -133,8 +133,8 @@ def find_stall(standings: list[Standing], silent: list[float], timeout: float) -
             f"process {rank} ({each.who}) {verb} in iteration {each.iteration} at {each.place}"
         )
     return (
-        f"no process has moved for {min(still):.0f} s: {'; '.join(culprits)}. --resume goes on from "
-        "the last checkpoint; train.stall_timeout sets the wait"
+        f"no process has moved for {min(still):.0f} s: {'; '.join(culprits)}. --resume goes on "
+        "from the last checkpoint; train.stall_timeout sets the wait"
     )
 
 
@@ -144,9 +144,7 @@ def _stack_of(thread_id: int) -> traceback.StackSummary:
     )
 
 
-def _describe(
-    stack: traceback.StackSummary, beat: int, still: float, iteration: int
-) -> Standing:
+def _describe(stack: traceback.StackSummary, beat: int, still: float, iteration: int) -> Standing:
     """Return the report of this process; the innermost frame of ``stack`` comes first."""
     inner = stack[0]
     place = f"{'/'.join(Path(inner.filename).parts[-2:])}:{inner.lineno} {inner.name}"
