@@ -78,13 +78,21 @@ class PoseCheckpointer(DetectionCheckpointer):
         if not self.has_checkpoint():
             return None
         numbered = sorted(Path(self.save_dir).glob("model_[0-9]*.pth"), reverse=True)
-        for path in dict.fromkeys([Path(self.get_checkpoint_file()), *numbered]):
+        for path in dict.fromkeys([self._tagged(), *numbered]):
             if _is_intact(path):
                 return path
             logger.warning("%s is damaged; trying the checkpoint before it.", path)
         raise InputError(
             f"every checkpoint in {self.save_dir} is damaged; start anew in another folder"
         )
+
+    def _tagged(self) -> Path:
+        """Return the file that ``last_checkpoint`` names; the folder itself if that is damaged."""
+        tag = Path(self.save_dir) / "last_checkpoint"
+        try:
+            return tag.with_name(Path(tag.read_text(encoding="utf-8").strip()).name)
+        except ValueError:  # no text, or no name of a file
+            return tag.parent
 
     def load(
         self, path: str, checkpointables: list[str] | None = None, *, complete: bool = False

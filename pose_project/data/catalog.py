@@ -136,14 +136,13 @@ def get_dataset_dicts(
         InputError: if a dataset is unknown, unreadable, or nothing is left of it.
     """
     names = [names] if isinstance(names, str) else list(names)
-    if min_keypoints > 0:
-        get_schema(names)
+    num_keypoints = get_schema(names).num_keypoints
     try:
-        for name in names:
-            resolve_dataset(name)
-        return get_detection_dataset_dicts(
+        dicts = get_detection_dataset_dicts(
             names, filter_empty=filter_empty, min_keypoints=min_keypoints
         )
+        check_dataset_dicts(", ".join(names), dicts, num_keypoints)
+        return dicts
     except InputError:
         raise
     except (AssertionError, *_MALFORMED) as error:
@@ -184,7 +183,6 @@ def _load_people(name: str, json_file: str, image_root: str) -> list[dict[str, A
             for each in photo["annotations"]
             if each["category_id"] in contiguous
         ]
-    check_dataset_dicts(json_file, dicts, len(categories[0]["keypoints"]))
     return dicts
 
 

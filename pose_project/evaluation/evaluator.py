@@ -46,7 +46,7 @@ class PoseEvaluator(COCOEvaluator):
         engine: ``"hotcoco"`` or the reference, ``"pycocotools"``.
 
     Raises:
-        InputError: if the dataset or the engine is unknown.
+        InputError: if the dataset or the engine is unknown, or its annotations cannot be scored.
     """
 
     def __init__(
@@ -67,6 +67,8 @@ class PoseEvaluator(COCOEvaluator):
         super().__init__(dataset_name, tasks=tasks, output_dir=output_dir, use_fast_impl=False)
         self.dataset_name = dataset_name
         self.engine = engine
+        if self._do_evaluation:  # what cannot be scored shows now, not after training
+            load_ground_truth(MetadataCatalog.get(dataset_name).json_file, engine)
         self.schema = get_schema(dataset_name) if tasks is None or "keypoints" in tasks else None
 
     def process(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
@@ -183,16 +185,18 @@ def score_results(
 
     Returns:
         10 numbers for keypoints, 12 otherwise, in 0-1, -1 where undefined.
+
+    Raises:
+        InputError: if the ground truth cannot be read.
     """
     results = [dict(each) for each in results]  # both libraries add keys to what they are given
     # both print what they do; hotcoco warns of sigmas that are not COCO's, as a dataset's may be
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="hotcoco: kpt_oks_sigmas")
+        truth = load_ground_truth(json_file, engine)
         if engine == "hotcoco":
-            truth = hotcoco.COCO(json_file)
             evaluation = hotcoco.COCOeval(truth, truth.loadRes(results), task)
         else:
-            truth = COCO(json_file)
             evaluation = COCOeval(truth, _load_results(truth, results), task)
         if task == "keypoints" and oks_sigmas is not None:
             evaluation.params.kpt_oks_sigmas = (
@@ -206,6 +210,18 @@ def score_results(
         evaluation.accumulate()
         evaluation.summarize()
     return np.asarray(evaluation.stats, dtype=np.float64)
+
+
+def load_ground_truth(json_file: str, engine: str) -> Any:
+    """Return an engine's ``COCO`` of a file.
+
+    Raises:
+        InputError: if the engine finds something in it that is not COCO's format.
+    """
+    try:
+        return hotcoco.COCO(json_file) if engine == "hotcoco" else COCO(json_file)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{json_file} cannot be scored: {error!r}") from error
 
 
 def instances_to_coco_results(instances: Instances, image_id: int) -> list[dict[str, Any]]:

@@ -54,6 +54,13 @@ def test_a_damaged_one_is_skipped_with_a_warning(checkpointer, tmp_path, caplog,
     assert "model_0000005.pth is damaged" in caplog.text
 
 
+@pytest.mark.parametrize("tag", [b"", b"\x80", b"../elsewhere.pth", b"a\0b"])
+def test_a_damaged_tag_is_no_hindrance(checkpointer, tmp_path, tag):
+    save_three(checkpointer)
+    (tmp_path / "last_checkpoint").write_bytes(tag)
+    assert checkpointer.newest_intact().name == "model_0000005.pth"
+
+
 def test_all_damaged(checkpointer, tmp_path):
     save_three(checkpointer)
     for path in tmp_path.glob("*.pth"):

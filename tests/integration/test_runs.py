@@ -12,6 +12,8 @@ import pytest
 import torch
 from conftest import ROOT, TINY_RUN
 
+from pose_project.benchmark.soak import survive_kills
+
 pytestmark = pytest.mark.integration
 
 TINY = [*TINY_RUN, "train.log_period=1", "train.checkpointer.period=3"]
@@ -66,6 +68,12 @@ def test_killed_and_resumed_is_as_if_nothing_had_happened(tmp_path, num_workers)
     weights = [torch.load(folder / "model_final.pth")["model"] for folder in (whole, broken)]
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
+
+
+def test_twenty_kills_at_random_moments(tmp_path):
+    """Many hit a checkpoint while it is written; all of it ends as the run that was left alone."""
+    result = survive_kills(command(tmp_path)[:-1], tmp_path, kills=20, seed=1)
+    assert result == {"kills": 20, "rows_equal": True, "weights_equal": True}
 
 
 def test_evaluation_of_a_checkpoint_prints_the_tables_of_its_run(tmp_path):

@@ -1,0 +1,164 @@
+"""Whole tools fed with damaged files, each in a process of its own: one line or none, code 0 or 2.
+
+``make test-integration`` tries a few cases of each, ``make soak`` fifty.
+"""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, load_tool
+from fuzzing import CASES, PLACES, VALID, damage, edits, fuzz, replaced, values
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+pytestmark = pytest.mark.integration
+
+CONFIG = str(ROOT / "configs/quick/coco_tiny.py")
+SMALL = [
+    "dataloader.train.mapper.augmentations.0.short_edge_length=64",
+    "dataloader.test.mapper.augmentations.0.short_edge_length=64",
+    "dataloader.train.total_batch_size=1",
+    "model.backbone.bottom_up.stages.num_blocks=[1,1,1,1]",
+    "model.roi_heads.keypoint_head.conv_dims=[16]",
+    "train.device=cpu",
+    "train.max_iter=1",
+]
+SECONDS = 120
+# a case takes a second or more, and shrinking a failure would take hundreds
+fuzz_tool = settings(fuzz, max_examples=min(CASES // 8, 50), phases=[Phase.generate])
+
+
+def call(tool: str, *arguments: str, data: Path) -> None:
+    """Call a tool in a child of this process, which has everything imported already."""
+    stderr = data / "stderr.txt"
+    main: Callable[[list[str]], int] = load_tool(tool).main
+    child = os.fork()
+    if child == 0:
+        code = 99
+        try:
+            os.environ["DETECTRON2_DATASETS"] = str(data)
+            with open(stderr, "w") as errors, open(os.devnull, "w") as nothing:
+                sys.stdout, sys.stderr = nothing, errors
+                try:
+                    point_coco_to(data)
+                    code = main(list(arguments))
+                except SystemExit as stop:
+                    code = stop.code
+                except BaseException:
+                    traceback.print_exc()
+        finally:
+            os._exit(code)
+    deadline = time.monotonic() + SECONDS
+    while (done := os.waitpid(child, os.WNOHANG))[0] == 0:
+        if time.monotonic() > deadline:
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+            raise AssertionError(f"{tool} hangs: {stderr.read_text()[-2000:]}")
+        time.sleep(0.01)
+    code, text = os.waitstatus_to_exitcode(done[1]), stderr.read_text()
+    assert code in (0, 2), (code, text[-3000:])
+    assert "Traceback" not in text, text[-3000:]
+    lines = [line for line in text.splitlines() if line.startswith("error: ")]
+    assert len(lines) == (code == 2), text[-3000:]
+
+
+def point_coco_to(data: Path) -> None:
+    """Detectron2 reads DETECTRON2_DATASETS when it is imported, which the parent has done."""
+    from detectron2.data import MetadataCatalog
+    from detectron2.data.catalog import DatasetCatalog
+    from detectron2.data.datasets.builtin import register_all_coco
+
+    names = [name for name in DatasetCatalog.list() if name.startswith("keypoints_coco_2017")]
+    for name in list(DatasetCatalog.list()):
+        DatasetCatalog.remove(name)
+        MetadataCatalog.remove(name)
+    register_all_coco(str(data))
+    assert set(names) <= set(DatasetCatalog.list())
+
+
+class World:
+    """A folder in COCO's layout with one good photo; parts of it are then damaged."""
+
+    def __enter__(self) -> Path:
+        self.root = Path(tempfile.mkdtemp())
+        for split in ("train", "val"):
+            photos = self.root / "coco" / f"{split}2017"
+            photos.mkdir(parents=True)
+            cv2.imwrite(str(photos / "1.png"), np.full((64, 80, 3), 90, np.uint8))
+            self.write_annotations(self.root, split, json.dumps(VALID).encode())
+        return self.root
+
+    @staticmethod
+    def write_annotations(root: Path, split: str, content: bytes) -> None:
+        path = root / "coco/annotations" / f"person_keypoints_{split}2017.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self.root)
+
+
+@fuzz_tool
+@given(st.sampled_from(PLACES), values, st.sampled_from(["train", "val"]))
+def test_training_on_annotations_with_strange_values(path, value, split):
+    with World() as root:
+        World.write_annotations(root, split, json.dumps(replaced(VALID, path, value)).encode())
+        output = f"train.output_dir={root}/run"
+        call("train_net", "--config-file", CONFIG, *SMALL, output, data=root)
+
+
+@fuzz_tool
+@given(edits, st.floats(0, 1))
+def test_drawing_damaged_photos(changes, keep):
+    with World() as root:
+        photo = root / "coco/train2017/1.png"
+        photo.write_bytes(damage(photo.read_bytes(), changes, keep))
+        output = ("--output", str(root / "drawn"), "--count", "1")
+        call("visualize_data", "--config-file", CONFIG, *output, *SMALL, data=root)
+
+
+@fuzz_tool
+@given(edits, st.floats(0.3, 1), st.sampled_from([".pth", ".pkl"]))
+def test_evaluating_damaged_weights(changes, keep, suffix):
+    with World() as root:
+        weights = root / f"weights{suffix}"
+        torch.save({"model": {"w": torch.ones(3)}}, weights)
+        weights.write_bytes(damage(weights.read_bytes(), changes, keep))
+        settings = [*SMALL, f"train.init_checkpoint={weights}", f"train.output_dir={root}/run"]
+        call("train_net", "--config-file", CONFIG, "--eval-only", *settings, data=root)
+
+
+@fuzz_tool
+@given(st.text(max_size=60) | values.map(lambda value: json.dumps({"train": value})))
+def test_training_from_strange_configs(text):
+    with World() as root:
+        config = root / "config.yaml"
+        config.write_text(text, encoding="utf-8", errors="surrogatepass")
+        call("train_net", "--config-file", str(config), f"train.output_dir={root}/run", data=root)
+
+
+@fuzz_tool
+@given(edits, st.floats(0, 1), st.sampled_from(["last_checkpoint", "metrics.json", "model.json"]))
+def test_resuming_in_a_damaged_folder(changes, keep, name):
+    with World() as root:
+        run = root / "run"
+        run.mkdir()
+        torch.save({"model": {"w": torch.ones(3)}, "iteration": 1}, run / "model.pth")
+        files = {"last_checkpoint": b"model.pth", "metrics.json": b'{"iteration": 0}\n'}
+        for file, content in {**files, "model.json": b'{"sha256": "0"}'}.items():
+            (run / file).write_bytes(damage(content, changes, keep) if file == name else content)
+        call(
+            *("train_net", "--config-file", CONFIG, "--resume", *SMALL, f"train.output_dir={run}"),
+            data=root,
+        )
