@@ -3,6 +3,7 @@
 import json
 import logging
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -45,11 +46,7 @@ class PoseCheckpointer(DetectionCheckpointer):
         for key, checkpointable in self.checkpointables.items():
             content[key] = checkpointable.state_dict()
         path = Path(self.save_dir) / f"{name}.pth"
-        with atomic_path(path) as temporary:
-            torch.save(content, temporary)
-            digest = sha256_of(temporary)
-        record = {"file": path.name, "sha256": digest, **provenance, **collect_provenance()}
-        write_text_atomic(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
+        write_checkpoint(path, content, provenance)
         if tag_as_last:
             self.tag_last_checkpoint(path.name)
         logger.info("Saved %s", path)
@@ -131,6 +128,19 @@ class PoseCheckpointer(DetectionCheckpointer):
                 f"(first: {names})"
             )
         return incompatible
+
+
+def write_checkpoint(path: Path, content: Mapping[str, Any], provenance: dict[str, Any]) -> None:
+    """Write ``NAME.pth`` and, beside it, ``NAME.json`` with its sha256 and where it comes from.
+
+    Raises:
+        OSError: if the disk is full or not writable; what was there before is unchanged.
+    """
+    with atomic_path(path) as temporary:
+        torch.save(content, temporary)
+        digest = sha256_of(temporary)
+    record = {"file": path.name, "sha256": digest, **provenance, **collect_provenance()}
+    write_text_atomic(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
 
 
 def _is_intact(path: Path) -> bool:
