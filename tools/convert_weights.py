@@ -4,7 +4,7 @@
     python tools/convert_weights.py --to torchvision --input Y.pth --output Z.pth
 
 Y.pth is for configs/torchvision_keypoint_rcnn_R50_FPN.py, with train.init_checkpoint=Y.pth. Z.pth
-is for model.load_state_dict(torch.load("Z.pth")) of keypointrcnn_resnet50_fpn(weights=None). Beside
+is for keypointrcnn_resnet50_fpn(weights_backbone=None).load_state_dict(torch.load("Z.pth")). Beside
 the output lies a JSON that says where it comes from. The input is read as data only.
 """
 
@@ -40,7 +40,7 @@ def get_parser() -> argparse.ArgumentParser:
         type=float,
         metavar="E",
         help="what torchvision's model adds to variances (default: with --from 0, as in COCO_V1; "
-        "use 1e-5 for COCO_LEGACY and your own; with --to 1e-5, as in a model without weights)",
+        "use 1e-5 for COCO_LEGACY and your own; with --to 1e-5, torchvision's default)",
     )
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
     return parser

@@ -89,7 +89,7 @@ def to_torchvision(weights: Mapping[str, Any], bn_eps: float = DETECTRON2_BN_EPS
             tell other models of the same shapes apart, such as those of the model zoo, whose
             channels are BGR.
         bn_eps: what the torchvision model will add to variances: 1e-5 in
-            ``keypointrcnn_resnet50_fpn(weights=None)``.
+            ``keypointrcnn_resnet50_fpn(weights_backbone=None)``.
 
     Raises:
         InputError: as :func:`from_torchvision`.
