@@ -8,6 +8,10 @@ from pose_project.modeling import SpatialSoftmaxKeypointHead
 
 model = get_config("common/models/keypoint_rcnn_fpn.py").model
 
+# Stem and res2 stay as pretrained: FREEZE_AT of detectron2 config/defaults.py,
+# trainable_backbone_layers=3 of the reference that the slides follow (torchvision).
+model.backbone.bottom_up.freeze_at = 2
+
 # As calls, so that a shape can be overridden and saved: ShapeSpec itself is a tuple in release 0.6.
 heads = model.roi_heads
 heads.box_head.input_shape = L(ShapeSpec)(channels=256, height=7, width=7)

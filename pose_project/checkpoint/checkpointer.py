@@ -4,6 +4,8 @@ import json
 import logging
 import pickle
 import shutil
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -46,18 +48,7 @@ class PoseCheckpointer(DetectionCheckpointer):
         for key, checkpointable in self.checkpointables.items():
             content[key] = checkpointable.state_dict()
         path = Path(self.save_dir) / f"{name}.pth"
-        with atomic_path(path) as temporary:
-            try:
-                torch.save(content, temporary)
-            except RuntimeError as error:  # torch hides the system's error
-                free = shutil.disk_usage(path.parent).free / 1e6
-                raise OSError(
-                    f"{path} cannot be written, {free:.0f} MB are free there; checkpoints written "
-                    "before are intact"
-                ) from error
-            digest = sha256_of(temporary)
-        record = {"file": path.name, "sha256": digest, **provenance, **collect_provenance()}
-        write_text_atomic(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
+        write_checkpoint(path, content, provenance)
         if tag_as_last:
             self.tag_last_checkpoint(path.name)
         logger.info("Saved %s", path)
@@ -149,6 +140,26 @@ class PoseCheckpointer(DetectionCheckpointer):
         return incompatible
 
 
+def write_checkpoint(path: Path, content: Mapping[str, Any], provenance: dict[str, Any]) -> None:
+    """Write ``NAME.pth`` and, beside it, ``NAME.json`` with its sha256 and where it comes from.
+
+    Raises:
+        OSError: if the disk is full or not writable; what was there before is unchanged.
+    """
+    with atomic_path(path) as temporary:
+        try:
+            torch.save(content, temporary)
+        except RuntimeError as error:  # torch hides the system's error
+            free = shutil.disk_usage(path.parent).free / 1e6
+            raise OSError(
+                f"{path} cannot be written, {free:.0f} MB are free there; files written before are "
+                "intact"
+            ) from error
+        digest = sha256_of(temporary)
+    record = {"file": path.name, "sha256": digest, **provenance, **collect_provenance()}
+    write_text_atomic(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
+
+
 def _is_intact(path: Path) -> bool:
     try:
         record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
@@ -161,15 +172,23 @@ def load_tensors(filename: str) -> dict[str, Any]:
     """Read a ``.pth`` file of tensors and plain values; nothing in it is run.
 
     Raises:
-        InputError: if it is damaged, is no dict, or holds other objects.
+        InputError: if it is damaged, is no dict, holds other objects, or is compressed: torch never
+            compresses, and a small file could then fill the memory.
     """
     try:
+        if zipfile.is_zipfile(filename):
+            with zipfile.ZipFile(filename) as archive:
+                compressed = any(each.compress_type for each in archive.infolist())
+            if compressed:
+                raise InputError(f"{filename} is refused: it is compressed, as no checkpoint is")
         content = torch.load(filename, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{filename} is refused: it is damaged or holds more than tensors and plain values, "
             "which could run code when read"
         ) from error
+    except InputError:
+        raise
     except Exception as error:  # a damaged file can raise nearly anything
         raise InputError(f"{filename} is not a readable checkpoint: {error!r}") from error
     if not isinstance(content, dict):

@@ -1,6 +1,7 @@
 import json
 import pickle
 import resource
+import zipfile
 from collections.abc import Iterator
 
 import pytest
@@ -103,6 +104,19 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path):
     with pytest.raises(InputError, match="could run code"):
         load_tensors(str(tmp_path / "bare.pth"))
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_checkpoint_that_unpacks_to_a_thousand_times_its_size(tmp_path):
+    torch.save({"model": {"w": torch.zeros(250_000)}}, tmp_path / "plain.pth")
+    with (
+        zipfile.ZipFile(tmp_path / "plain.pth") as plain,
+        zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as bomb,
+    ):
+        for name in plain.namelist():
+            bomb.writestr(name, plain.read(name))
+    assert (tmp_path / "bomb.pth").stat().st_size < 10_000
+    with pytest.raises(InputError, match="compressed"):
+        load_tensors(str(tmp_path / "bomb.pth"))
 
 
 def test_something_else_than_a_dict(tmp_path):

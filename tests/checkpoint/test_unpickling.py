@@ -106,10 +106,16 @@ def test_model_zoo_weights_fill_our_models_completely(tmp_path, config, stock):
     cfg = model_zoo.get_config(f"COCO-Keypoints/{stock}")
     cfg.MODEL.DEVICE = "cpu"
     cfg.MODEL.WEIGHTS = ""
-    expected = {name: value.numpy() for name, value in build_model(cfg).state_dict().items()}
+    stock_model = build_model(cfg)
+    expected = {name: value.numpy() for name, value in stock_model.state_dict().items()}
     path = write(tmp_path / "model_final.pkl", {"model": expected, "__author__": "zoo"}, 4)
     model = instantiate(load_config(str(ROOT / config)).model)
     PoseCheckpointer(model).load(path, complete=True)
     actual = model.state_dict()
     assert actual.keys() == expected.keys()
     assert all(np.array_equal(actual[name].numpy(), expected[name]) for name in expected)
+    trained = [
+        {name for name, parameter in each.named_parameters() if parameter.requires_grad}
+        for each in (model, stock_model)
+    ]
+    assert trained[0] == trained[1]

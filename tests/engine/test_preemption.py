@@ -36,3 +36,20 @@ def test_a_second_interrupt_stops_at_once(start, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         trainer.train()
     assert not (tmp_path / "run" / "last_checkpoint").exists()
+
+
+def test_under_torchrun_the_same_signal_comes_twice(start, tmp_path, monkeypatch):
+    """From the terminal or scheduler, and from torchrun, which passes its own on."""
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "job")
+    trainer = start("train.checkpointer.period=0")
+    run_step = trainer.run_step
+
+    def signalled() -> None:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        run_step()
+
+    trainer.run_step = signalled
+    with pytest.raises(TrainingInterrupted, match="after iteration 0"):
+        trainer.train()
+    assert (tmp_path / "run" / "last_checkpoint").read_text() == "model_0000000.pth"

@@ -1,8 +1,10 @@
 """Ctrl-C and preemption: finish the iteration, save, and leave with a code that says so."""
 
 import logging
+import math
 import signal
 import threading
+import time
 from types import FrameType
 
 import torch
@@ -14,6 +16,9 @@ from pose_project.checkpoint import PoseCheckpointer
 from pose_project.utils.errors import TrainingInterrupted
 
 logger = logging.getLogger(__name__)
+
+# torchrun passes on a signal that a terminal or a scheduler has sent to its processes as well.
+_ECHO = 1.0  # seconds within which another one is the same
 
 
 class StopOnSignal(HookBase):
@@ -28,6 +33,7 @@ class StopOnSignal(HookBase):
     def __init__(self, checkpointer: PoseCheckpointer) -> None:
         self.checkpointer = checkpointer
         self._received = 0
+        self._received_at = -math.inf
         self._previous: dict[int, signal.Handlers] = {}
 
     def before_train(self) -> None:
@@ -65,8 +71,14 @@ class StopOnSignal(HookBase):
         self._previous.clear()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._received = number
-        self.after_train()  # so that the next one is handled as if this hook were not there
+        echoed = time.monotonic() - self._received_at < _ECHO
+        if echoed and dist.is_torchelastic_launched():
+            return
+        if self._received:
+            self.after_train()  # from now on as if this hook were not there
+            signal.raise_signal(number)
+            return
+        self._received, self._received_at = number, time.monotonic()
         logger.warning(
             "%s: saving after this iteration; a second signal stops at once.",
             signal.Signals(number).name,
