@@ -21,6 +21,7 @@ from torch.optim import Optimizer
 from tqdm import tqdm
 
 from pose_project.checkpoint import PoseCheckpointer
+from pose_project.data import get_schema
 from pose_project.data.loader import TrainLoader, seed_everything
 from pose_project.engine.checks import check_evaluation, check_fit, check_train_settings
 from pose_project.engine.config import build, plain_config
@@ -240,7 +241,8 @@ class PoseTrainer(DefaultTrainer):
             draw_predictions(
                 self.checkpointer.model,
                 instantiate(test.mapper),
-                test.dataset.names,
+                instantiate(test.dataset),
+                get_schema(test.dataset.names),
                 Path(train.output_dir) / "visualizations",
                 train.visualizations,
             )

@@ -54,6 +54,14 @@ def test_ordered_dicts_and_bytes(tmp_path):
     assert load_pickled_weights(write(tmp_path / "a.pkl", content))["note"] == b"\xff"
 
 
+@pytest.mark.parametrize("protocol", range(6))
+def test_empty_arrays(tmp_path, protocol):
+    path = write(
+        tmp_path / "a.pkl", {"model": {"w": np.zeros((0, 4))}, "__author__": "me"}, protocol
+    )
+    assert load_pickled_weights(path)["model"]["w"].shape == (0, 4)
+
+
 class Trap:
     def __init__(self, path):
         self.path = path
