@@ -18,7 +18,7 @@ def proposal_recall(
 
     Detectron2's ``_evaluate_box_proposals`` leaves photos without proposals out and lets a proposal
     serve one person only; here every person counts, and a proposal serves all it overlaps
-    (selective search, section 4).
+    (selective search, section 5).
 
     Args:
         proposals: (N, 4) XYXY_ABS for each photo, the best first.

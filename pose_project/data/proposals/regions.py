@@ -15,7 +15,7 @@ import numpy as np
 from pose_project.utils.errors import InputError
 
 _COLOUR_BINS, _TEXTURE_BINS, _ORIENTATIONS = 25, 10, 8  # section 3.2
-_SEGMENTATION_SIGMA = 0.8  # smoothing before the segmentation, section 5.1
+_SEGMENTATION_SIGMA = 0.8  # smoothing before the segmentation, as in the authors' code
 
 COLOUR_SPACES = ("HSV", "Lab", "rgI", "H", "I")
 
@@ -60,7 +60,7 @@ def segment(channels: np.ndarray, k: float) -> np.ndarray:
 
     Args:
         channels: (H, W, C) float32 in [0, 1].
-        k: the larger, the larger the regions; the smallest have k pixels (section 5.1).
+        k: the larger, the larger the regions; the smallest have k pixels, as in the authors' code.
 
     Raises:
         InputError: if scikit-image is not installed.

@@ -32,12 +32,13 @@ class Strategies:
 
 
 MODES = {
-    # section 5.3, "Selective Search Fast" and "Quality": 8 and 80 strategies
+    # section 5, "Selective Search Fast" and "Quality": 8 and 80 strategies
     "fast": Strategies(("HSV", "Lab"), (50, 100), ("CTSF", "TSF")),
     "quality": Strategies(COLOUR_SPACES, (50, 100, 150, 300), SIMILARITIES),
 }
 
 MAX_SIDE = 500
+"""To which larger photos are scaled down, in pixels; docs/proposals.md says why."""
 
 
 def selective_search(
@@ -54,7 +55,7 @@ def selective_search(
         mode: a key of ``MODES``.
         limit: the most proposals to return.
         seed: of the order, see ``rank_boxes``.
-        max_side: a larger photo is scaled down to it, in pixels.
+        max_side: a larger photo is scaled down to it, in pixels; boxes are of the photo as given.
 
     Returns:
         (N, 4) float32 XYXY_ABS in continuous coordinates of ``image``, without duplicates, N
