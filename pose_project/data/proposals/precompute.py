@@ -144,6 +144,10 @@ def _in_processes(
         ]
         for future in as_completed(futures):
             yield future.result()
+    except KeyboardInterrupt:
+        for worker in multiprocessing.active_children():
+            worker.terminate()  # nothing is lost but the photos they are at
+        raise
     except BrokenProcessPool as error:
         raise WorkerDiedError(
             "a process was killed. Too little memory is the usual cause: lower --workers; the same "
@@ -155,7 +159,7 @@ def _in_processes(
 
 def _set_up_worker() -> None:
     cv2.setNumThreads(1)
-    # A terminal sends Ctrl-C to workers as well; this process finishes the photo it is at.
+    # A terminal sends Ctrl-C to workers as well; their parent ends them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
