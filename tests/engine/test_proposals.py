@@ -88,7 +88,7 @@ def test_a_missing_file_names_the_command(tmp_path, monkeypatch):
     cfg = load_config(FAST, TINY)
     with pytest.raises(
         InputError,
-        match="no proposals at output/proposals/synthetic_demo_train_4.pkl; make it with: python "
+        match="no proposals at output/proposals/synthetic_demo_train_4.pkl; make them with: python "
         "tools/precompute_proposals.py --dataset synthetic_demo_train_4 --method "
         "selective_search --output output/proposals/synthetic_demo_train_4.pkl",
     ):

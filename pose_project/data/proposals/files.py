@@ -66,12 +66,12 @@ def add_proposals(
         InputError: if the file is missing, damaged, holds anything but such data, or has no
             proposals for a photo.
     """
-    advice = (
-        f"make it with: python tools/precompute_proposals.py --dataset {dataset_name} "
-        f"--method selective_search --output {path}"
+    command = (
+        f"python tools/precompute_proposals.py --dataset {dataset_name} --method selective_search "
+        "--output"
     )
     if not Path(path).is_file():
-        raise InputError(f"no proposals at {path}; {advice}")
+        raise InputError(f"no proposals at {path}; make them with: {command} {path}")
     content = _read(path)
     places = {str(image_id): place for place, image_id in enumerate(content["ids"])}
     missing = [each["image_id"] for each in dataset_dicts if str(each["image_id"]) not in places]
@@ -79,7 +79,7 @@ def add_proposals(
         raise InputError(
             f"{path} is of another dataset: it has no proposals for {len(missing)} of the "
             f"{len(dataset_dicts)} photos of {dataset_name!r}, such as image id {missing[0]!r}; "
-            + advice
+            f"make a file for it with: {command} FILE"
         )
     return [
         {**photo, **_proposals_of(content, places[str(photo["image_id"])], path)}
