@@ -32,6 +32,8 @@ setup(
         "pyyaml>=6",
     ],
     extras_require={
+        # the initial segmentation of selective search
+        "proposals": ["scikit-image>=0.24"],
         "dev": [
             "hypothesis>=6.100",
             "import-linter>=2.1",

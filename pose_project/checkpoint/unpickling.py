@@ -1,46 +1,9 @@
-"""Pickled weights (``.pkl`` of Detectron2's model zoo and of Caffe2) read as data only."""
+"""Pickled weights: ``.pkl`` of Detectron2's model zoo and of Caffe2."""
 
-import collections
-import pickle
 from typing import Any
 
-import numpy as np
-
 from pose_project.utils.errors import InputError
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    """Stand in for ``_codecs.encode``, by which Python 3 pickles bytes at protocol 2."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"bytes in encoding {encoding!r}")
-    return text.encode(encoding)
-
-
-# What NumPy pickles arrays and numbers by; the package "core" was renamed to "_core" in NumPy 2.
-_NUMPY = {
-    ("multiarray", "_reconstruct"): np.zeros(1).__reduce__()[0],
-    ("multiarray", "scalar"): np.float64(0).__reduce__()[0],
-    ("numeric", "_frombuffer"): np.zeros(1).__reduce_ex__(5)[0],
-}
-_ALLOWED: dict[tuple[str, str], Any] = {
-    (f"numpy.{core}.{module}", name): function
-    for core in ("core", "_core")
-    for (module, name), function in _NUMPY.items()
-} | {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("collections", "OrderedDict"): collections.OrderedDict,
-    ("_codecs", "encode"): _encode,
-}
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        """Return one of the few things that arrays are made by; refuse everything else."""
-        try:
-            return _ALLOWED[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(f"{module}.{name}") from None
+from pose_project.utils.unpickling import read_pickle
 
 
 def load_pickled_weights(filename: str) -> dict[str, Any]:
@@ -56,16 +19,7 @@ def load_pickled_weights(filename: str) -> dict[str, Any]:
     Raises:
         InputError: if the file is damaged, holds anything else, or no dict.
     """
-    try:
-        with open(filename, "rb") as stream:
-            content = _ArrayUnpickler(stream, encoding="latin1").load()
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{filename} is refused: it holds {error}, which is no array or plain container and "
-            "could run code when read"
-        ) from error
-    except Exception as error:  # a damaged pickle can raise nearly anything
-        raise InputError(f"{filename} is not a readable pickle: {error!r}") from error
+    content = read_pickle(filename)
     weights = content
     if isinstance(content, dict):
         weights = content.get("model", content.get("blobs", content))

@@ -18,6 +18,7 @@ from typing import Any
 from detectron2.data import DatasetCatalog, MetadataCatalog, get_detection_dataset_dicts
 from detectron2.data.datasets.coco import load_coco_json
 
+from pose_project.data.proposals import add_proposals
 from pose_project.data.synthetic import ensure_synthetic_dataset
 from pose_project.data.validation import check_dataset_dicts, check_json_size
 from pose_project.structures import KeypointSchema
@@ -119,7 +120,10 @@ def create_hflip_indices(dataset_names: str | Sequence[str]) -> list[int]:
 
 
 def get_dataset_dicts(
-    names: str | Sequence[str], filter_empty: bool = True, min_keypoints: int = 0
+    names: str | Sequence[str],
+    filter_empty: bool = True,
+    min_keypoints: int = 0,
+    proposal_files: str | Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
     """Return Detectron2's dataset dicts of one or several datasets, in their order.
 
@@ -127,15 +131,29 @@ def get_dataset_dicts(
         names: registered, COCO or synthetic names.
         filter_empty: leave out photos without a person that is not a crowd.
         min_keypoints: leave out photos with fewer labelled keypoints (v > 0) than this.
+        proposal_files: precomputed proposals, a file for each dataset, see ``add_proposals``.
 
     Returns:
         One dict a photo (``file_name height width image_id annotations``); keypoints are
         continuous, half a pixel further than in the file.
 
     Raises:
-        InputError: if a dataset is unknown, unreadable, or nothing is left of it.
+        InputError: if a dataset is unknown, unreadable, or nothing is left of it; if its proposals
+            are missing, damaged or of another dataset.
     """
     names = [names] if isinstance(names, str) else list(names)
+    if proposal_files is not None:
+        files = [proposal_files] if isinstance(proposal_files, str) else list(proposal_files)
+        if len(files) != len(names):
+            raise InputError(f"{len(files)} proposal_files for {len(names)} datasets: one for each")
+        # one dataset after the other, since two may use the same image ids
+        return [
+            photo
+            for name, file in zip(names, files, strict=True)
+            for photo in add_proposals(
+                get_dataset_dicts(name, filter_empty, min_keypoints), file, name
+            )
+        ]
     num_keypoints = get_schema(names).num_keypoints
     try:
         dicts = get_detection_dataset_dicts(

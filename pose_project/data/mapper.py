@@ -27,6 +27,8 @@ class KeypointMapper:
         is_train: False leaves the annotations out and returns the photo alone.
         image_format: channel order of the tensor, ``"BGR"`` or ``"RGB"``.
         use_instance_mask: also return ``gt_masks`` as polygons.
+        proposal_topk: keep so many of a photo's precomputed proposals, the best; None is for models
+            that make their own, and leaves a photo's out.
     """
 
     def __init__(
@@ -36,12 +38,16 @@ class KeypointMapper:
         is_train: bool = True,
         image_format: str = "BGR",
         use_instance_mask: bool = False,
+        proposal_topk: int | None = None,
     ) -> None:
+        if proposal_topk is not None and proposal_topk < 1:
+            raise InputError(f"proposal_topk must be at least 1, got {proposal_topk}")
         self.augmentations = T.AugmentationList(list(augmentations))
         self.hflip_indices = np.asarray(hflip_indices, dtype=np.int64)
         self.is_train = is_train
         self.image_format = image_format
         self.use_instance_mask = use_instance_mask
+        self.proposal_topk = proposal_topk
 
     def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
         """Return the model's input for one photo.
@@ -52,19 +58,27 @@ class KeypointMapper:
         Returns:
             The dict's photo fields and ``image``: (3, H, W) uint8, H and W after augmentation; in
             training also ``instances`` with ``gt_boxes gt_classes gt_keypoints`` in the space of
-            ``image``.
+            ``image``. With ``proposal_topk`` also ``proposals``: ``Instances`` with
+            ``proposal_boxes objectness_logits`` in the same space, the best first.
 
         Raises:
-            InputError: if an annotation has another number of keypoints than the schema.
+            InputError: if an annotation has another number of keypoints than the schema, or
+                proposals are wanted and the dict has none.
             UnreadablePhotoError: if the photo cannot be read or has another size than its dict
                 says.
         """
-        output = {key: value for key, value in dataset_dict.items() if key != "annotations"}
-        image = self._read_photo(output)
+        output = {
+            key: value
+            for key, value in dataset_dict.items()
+            if key != "annotations" and not key.startswith("proposal_")
+        }
+        image = read_photo(output, self.image_format)
         augmented = T.AugInput(image)
         transforms = self.augmentations(augmented)
         image_size_hw = augmented.image.shape[:2]
         output["image"] = torch.from_numpy(np.ascontiguousarray(augmented.image.transpose(2, 0, 1)))
+        if self.proposal_topk is not None:
+            output["proposals"] = self._move_proposals(dataset_dict, transforms, image_size_hw)
         if self.is_train:
             people = [a for a in dataset_dict.get("annotations", ()) if not a.get("iscrowd", 0)]
             swap = self.hflip_indices if is_mirrored(transforms, image.shape[:2]) else None
@@ -80,15 +94,23 @@ class KeypointMapper:
             output["instances"] = detection_utils.filter_empty_instances(instances)
         return output
 
-    def _read_photo(self, photo: dict[str, Any]) -> np.ndarray:
-        """Return (H, W, 3) uint8 in ``image_format``; sets ``height`` and ``width`` if missing."""
-        try:
-            image = detection_utils.read_image(photo["file_name"], format=self.image_format)
-            detection_utils.check_image_size(photo, image)
-        except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-            reason = " ".join(str(error).split())
-            raise UnreadablePhotoError(f"{photo['file_name']} cannot be used: {reason}") from error
-        return image
+    def _move_proposals(
+        self,
+        photo: dict[str, Any],
+        transforms: T.TransformList,
+        image_size_hw: tuple[int, int],
+    ) -> Instances:
+        """Return the best proposals in the space after ``transforms``."""
+        if "proposal_boxes" not in photo:
+            raise InputError(
+                f"{photo['file_name']}: the mapper has proposal_topk={self.proposal_topk}, but the "
+                "photo has no proposals; set proposal_files of the loader's dataset"
+            )
+        moved = {key: value for key, value in photo.items() if key.startswith("proposal_")}
+        detection_utils.transform_proposals(
+            moved, image_size_hw, transforms, proposal_topk=self.proposal_topk
+        )
+        return moved["proposals"]
 
     @property
     def _unlabelled(self) -> np.ndarray:
@@ -128,6 +150,28 @@ class KeypointMapper:
             for each in people
         ]
         return detection_utils.annotations_to_instances(moved, image_size_hw)
+
+
+def read_photo(photo: dict[str, Any], image_format: str) -> np.ndarray:
+    """Return a photo as its dataset describes it.
+
+    Args:
+        photo: dataset dict; gets ``height`` and ``width`` if it has none.
+        image_format: ``"BGR"`` or ``"RGB"``.
+
+    Returns:
+        (H, W, 3) uint8, turned as its EXIF data say.
+
+    Raises:
+        UnreadablePhotoError: if the photo cannot be read or has another size than its dict says.
+    """
+    try:
+        image = detection_utils.read_image(photo["file_name"], format=image_format)
+        detection_utils.check_image_size(photo, image)
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        reason = " ".join(str(error).split())
+        raise UnreadablePhotoError(f"{photo['file_name']} cannot be used: {reason}") from error
+    return image
 
 
 def transform_keypoints(

@@ -80,8 +80,27 @@ def check_fit(model: nn.Module, dataset_names: str | list[str]) -> None:
         )
 
 
+def check_proposals(cfg: DictConfig, model: nn.Module, loader: str) -> None:
+    """Raise ``InputError`` if a model without an RPN is fed photos without proposals.
+
+    Args:
+        cfg: the whole config.
+        model: its model.
+        loader: ``train`` or ``test``.
+    """
+    mapper = build(cfg, f"dataloader.{loader}.mapper")
+    makes_none = getattr(model, "proposal_generator", model) is None
+    if makes_none and getattr(mapper, "proposal_topk", 0) is None:
+        raise InputError(
+            f"the model has no proposal_generator and dataloader.{loader} brings no proposals; "
+            f"set dataloader.{loader}.dataset.proposal_files and "
+            f"dataloader.{loader}.mapper.proposal_topk, as configs/fast_keypoint_rcnn_R50_FPN.py"
+        )
+
+
 def check_evaluation(cfg: DictConfig, model: nn.Module) -> None:
     """Raise ``InputError`` now for what would otherwise fail after hours, at the evaluation."""
+    check_proposals(cfg, model, "test")
     build(cfg, "dataloader.test")
     build(cfg, "dataloader.evaluator")
     check_fit(model, cfg.dataloader.test.dataset.names)

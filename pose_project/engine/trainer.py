@@ -21,8 +21,14 @@ from torch.optim import Optimizer
 from tqdm import tqdm
 
 from pose_project.checkpoint import PoseCheckpointer
+from pose_project.data import get_schema
 from pose_project.data.loader import TrainLoader, seed_everything
-from pose_project.engine.checks import check_evaluation, check_fit, check_train_settings
+from pose_project.engine.checks import (
+    check_evaluation,
+    check_fit,
+    check_proposals,
+    check_train_settings,
+)
 from pose_project.engine.config import build, plain_config
 from pose_project.engine.default_hooks import default_hooks
 from pose_project.engine.hooks.drawing import draw_predictions
@@ -64,6 +70,7 @@ class PoseTrainer(DefaultTrainer):
         self.cfg = _bridge_config(cfg, self.max_iter)
         model = self.build_model(cfg)
         check_fit(model, cfg.dataloader.train.dataset.names)
+        check_proposals(cfg, model, "train")
         check_evaluation(cfg, model)
         optimizer = self.build_optimizer(cfg, model)
         self._trainer = TrainStep(
@@ -240,7 +247,8 @@ class PoseTrainer(DefaultTrainer):
             draw_predictions(
                 self.checkpointer.model,
                 instantiate(test.mapper),
-                test.dataset.names,
+                instantiate(test.dataset),
+                get_schema(test.dataset.names),
                 Path(train.output_dir) / "visualizations",
                 train.visualizations,
             )

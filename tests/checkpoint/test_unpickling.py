@@ -54,6 +54,14 @@ def test_ordered_dicts_and_bytes(tmp_path):
     assert load_pickled_weights(write(tmp_path / "a.pkl", content))["note"] == b"\xff"
 
 
+@pytest.mark.parametrize("protocol", range(6))
+def test_empty_arrays(tmp_path, protocol):
+    path = write(
+        tmp_path / "a.pkl", {"model": {"w": np.zeros((0, 4))}, "__author__": "me"}, protocol
+    )
+    assert load_pickled_weights(path)["model"]["w"].shape == (0, 4)
+
+
 class Trap:
     def __init__(self, path):
         self.path = path
@@ -70,6 +78,30 @@ def test_a_trap_is_refused_by_name_and_not_run(tmp_path, protocol):
     ):
         load_pickled_weights(path)
     assert not (tmp_path / "ran").exists()
+
+
+RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
+NDARRAY = b"cnumpy\nndarray\n"
+MUCH = b"J\x00\xca\x9a\x3b"  # the number 1,000,000,000
+
+
+@pytest.mark.parametrize(
+    ("bomb", "what"),
+    [
+        (RECONSTRUCT + NDARRAY + MUCH + b"\x85U\x01d\x87R.", "an array that is made of nothing"),
+        (NDARRAY + MUCH + b"\x85\x85R.", "a call of numpy.ndarray"),
+        (
+            b"cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\nU\x0bV1000000000\x85RU\x00\x86R.",
+            "a number that is made of nothing",
+        ),
+        (b"]r\x00\xca\x9a\x3b.", "object number 1000000000"),
+    ],
+    ids=["array", "ndarray", "scalar", "memo"],
+)
+def test_a_few_bytes_that_would_fill_the_memory(tmp_path, bomb, what):
+    (tmp_path / "bomb.pkl").write_bytes(b"\x80\x02" + bomb)
+    with pytest.raises(InputError, match=f"refused: it holds {what}"):
+        load_pickled_weights(str(tmp_path / "bomb.pkl"))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a pickle", pickle.dumps(WEIGHTS)[:-20]])

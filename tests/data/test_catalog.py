@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import person
 from detectron2.data import MetadataCatalog
@@ -12,6 +13,7 @@ from pose_project.data import (
     register_keypoint_dataset,
     resolve_dataset,
 )
+from pose_project.data.proposals import write_proposal_file
 from pose_project.structures import COCO_PERSON, KeypointSchema
 from pose_project.utils.errors import InputError
 
@@ -194,3 +196,22 @@ def test_a_file_larger_than_memory_is_not_read(tmp_path):
     register_keypoint_dataset("huge", huge, tmp_path)
     with pytest.raises(InputError, match=r"huge\.json would take about \d+ GB of memory"):
         get_dataset_dicts("huge")
+
+
+def test_each_dataset_has_its_own_file_of_proposals(write_dataset, tmp_path):
+    """Both use image id 1; a photo that is filtered out needs no proposals."""
+    files = write_dataset([person()], sizes_hw=((64, 80), (64, 80)))
+    names, proposals = ["first", "second"], []
+    for place, name in enumerate(names):
+        register_keypoint_dataset(name, *files)
+        proposals.append(str(tmp_path / f"{name}.pkl"))
+        write_proposal_file(proposals[-1], [1], [np.array([[0, 0, 5 + place, 5]])])
+    photos = get_dataset_dicts(names, proposal_files=proposals)
+    assert [photo["proposal_boxes"].tolist() for photo in photos] == [
+        [[0, 0, 5, 5]],
+        [[0, 0, 6, 5]],
+    ]
+    with pytest.raises(InputError, match="first.pkl is of another dataset: .* image id 2"):
+        get_dataset_dicts("first", filter_empty=False, proposal_files=proposals[0])
+    with pytest.raises(InputError, match="1 proposal_files for 2 datasets"):
+        get_dataset_dicts(names, proposal_files=proposals[0])

@@ -2,9 +2,12 @@ import copy
 
 import numpy as np
 import pytest
+import torch
 from conftest import person
+from detectron2.data import DatasetMapper
 from detectron2.data import transforms as T
 from detectron2.data.detection_utils import transform_keypoint_annotations
+from detectron2.structures import BoxMode
 from fvcore.transforms.transform import HFlipTransform, NoOpTransform, VFlipTransform
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -124,3 +127,61 @@ def test_evaluation_returns_the_photo_alone(photo):
 def test_channel_order(photo):
     bgr, rgb = mapper()(photo)["image"], mapper(image_format="RGB")(photo)["image"]
     assert (bgr.flip(0) == rgb).all()
+
+
+PROPOSALS = np.array([[10, 15, 44, 49], [70, 2, 90, 30], [0, 0, 80, 64], [90, 90, 99, 99]])
+
+
+def with_proposals(photo, boxes=PROPOSALS):
+    """As ``get_dataset_dicts`` returns it."""
+    return photo | {
+        "proposal_boxes": boxes.astype(np.float32),
+        "proposal_objectness_logits": -np.arange(len(boxes), dtype=np.float32),
+        "proposal_bbox_mode": BoxMode.XYXY_ABS,
+    }
+
+
+@pytest.mark.parametrize("is_train", [True, False])
+def test_proposals_move_with_the_photo_and_are_clipped(photo, is_train):
+    photo = with_proposals(photo)
+    before = copy.deepcopy(photo)
+    output = mapper(HFlipTransform(SIZE_HW[1]), is_train=is_train, proposal_topk=10)(photo)
+    proposals = output["proposals"]
+    # mirrored; clipped to the photo; the last was outside and is gone
+    expected = [[36, 15, 70, 49], [0, 2, 10, 30], [0, 0, 80, 64]]
+    assert proposals.proposal_boxes.tensor.tolist() == expected
+    assert proposals.objectness_logits.tolist() == [0, -1, -2]
+    assert proposals.image_size == SIZE_HW
+    assert ("instances" in output) == is_train
+    assert not [key for key in output if key.startswith("proposal_")]
+    np.testing.assert_equal(photo, before)
+
+
+def test_proposals_are_those_of_the_stock_mapper(photo):
+    stock = DatasetMapper(
+        is_train=False,
+        augmentations=[T.Resize((96, 100))],
+        image_format="BGR",
+        precomputed_proposal_topk=2,
+    )
+    expected = stock(with_proposals(photo))["proposals"]
+    actual = mapper(T.Resize((96, 100)), is_train=False, proposal_topk=2)(with_proposals(photo))
+    assert len(expected) == 2 and expected.image_size == actual["proposals"].image_size
+    assert torch.equal(actual["proposals"].proposal_boxes.tensor, expected.proposal_boxes.tensor)
+    assert torch.equal(actual["proposals"].objectness_logits, expected.objectness_logits)
+
+
+def test_a_photo_for_which_none_were_found(photo):
+    output = mapper(proposal_topk=5)(with_proposals(photo, np.zeros((0, 4))))
+    assert output["proposals"].proposal_boxes.tensor.shape == (0, 4)
+
+
+def test_proposals_that_nobody_asked_for_are_left_out(photo):
+    assert mapper()(with_proposals(photo)).keys() == mapper()(photo).keys()
+
+
+def test_proposals_that_are_not_there(photo):
+    with pytest.raises(InputError, match=r"1.png: .* no proposals; set proposal_files"):
+        mapper(proposal_topk=5)(photo)
+    with pytest.raises(InputError, match="at least 1, got 0"):
+        mapper(proposal_topk=0)

@@ -15,13 +15,14 @@ import pytest
 import torch
 from conftest import ROOT
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from fuzzing import CASES, PLACES, VALID, damage, edits, fuzz, replaced, values
+from fuzzing import CASES, PLACES, VALID, damage, edits, fuzz, paths_in, replaced, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pose_project.checkpoint.checkpointer import load_tensors
 from pose_project.checkpoint.unpickling import load_pickled_weights
 from pose_project.data import KeypointMapper, get_dataset_dicts, register_keypoint_dataset
+from pose_project.data.proposals import add_proposals
 from pose_project.engine import load_config
 from pose_project.engine.hooks.metrics import drop_rows
 from pose_project.structures import COCO_PERSON
@@ -98,6 +99,44 @@ def test_pickled_weights(changes, keep, protocol):
 @given(values)
 def test_pickles_of_other_things(value):
     read(load_pickled_weights, ".pkl", pickle.dumps(value))
+
+
+PROPOSALS = {
+    "ids": [1, "b"],
+    "boxes": [np.array([[0.0, 0, 8, 8], [5, 5, 60, 90]]), np.zeros((0, 4), np.float32)],
+    "objectness_logits": [np.array([0.5, -1]), np.zeros(0, np.float32)],
+    "bbox_mode": 0,
+}
+
+
+def use_proposals(content: bytes) -> None:
+    """Add the proposals of a file to two photos and map them, as training would."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, photo = Path(folder) / "proposals.pkl", Path(folder) / "1.png"
+        path.write_bytes(content)
+        photo.write_bytes(PHOTO)
+        photos = [{"image_id": image_id, "file_name": str(photo)} for image_id in PROPOSALS["ids"]]
+        mapper = KeypointMapper([], COCO_PERSON.hflip_indices, proposal_topk=5)
+        try:
+            for each in add_proposals(photos, path, "people"):
+                assert mapper(each)["proposals"].proposal_boxes.tensor.shape[1] == 4
+        except InputError as error:
+            assert "proposals" in str(error)
+
+
+@fuzz
+@given(edits, st.floats(0, 1), st.integers(0, 5))
+def test_proposal_files(changes, keep, protocol):
+    use_proposals(damage(pickle.dumps(PROPOSALS, protocol), changes, keep))
+
+
+@fuzz
+@given(
+    st.sampled_from([path for path in paths_in(PROPOSALS) if path]),
+    values | st.lists(st.lists(st.floats(), min_size=4, max_size=4), max_size=2).map(np.array),
+)
+def test_proposal_files_with_a_value_that_does_not_belong_there(path, value):
+    use_proposals(pickle.dumps(replaced(PROPOSALS, path, value)))
 
 
 @fuzz

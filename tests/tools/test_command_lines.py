@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT, TINY_RUN, load_tool, person
 from detectron2.data import MetadataCatalog
 
-from pose_project.data import register_keypoint_dataset
+from pose_project.data import get_dataset_dicts, register_keypoint_dataset
 
 TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py"))
 SYNTHETIC = str(ROOT / "configs/quick/synthetic.py")
@@ -150,6 +150,51 @@ def test_visualize_data(tmp_path, capsys):
     assert run("visualize_data", *command, TINY_RUN[0]) == 0
     assert len(list(output.glob("*.png"))) == 3
     assert run("visualize_data", *command[:4], "--count", "0") == 2
+
+
+def precompute(output: Path, *changes: str) -> int:
+    command = ["--method", "selective_search", "--workers", "1", "--output", str(output)]
+    return run("precompute_proposals", "--dataset", "noise", *command, *changes)
+
+
+def test_precompute_proposals(tmp_path, capsys, write_dataset):
+    pytest.importorskip("skimage", reason="selective search needs scikit-image")
+    json_file, photos = write_dataset([person()], sizes_hw=((64, 80), (40, 40)))
+    register_keypoint_dataset("noise", json_file, photos)
+    (photos / "2.png").write_bytes(b"no photo")
+    output = tmp_path / "proposals.pkl"
+    assert precompute(output, "--limit", "30") == 0
+    printed = capsys.readouterr().out
+    assert f"no proposals: {photos}/2.png cannot be used" in printed
+    assert f"2 photos, 15 proposals on average: {output}" in printed
+    assert "% with at most 30 proposals" in printed
+    first, second = get_dataset_dicts("noise", filter_empty=False, proposal_files=str(output))
+    assert len(first["proposal_boxes"]) == 30 and len(second["proposal_boxes"]) == 0
+
+
+def test_precompute_proposals_refuses_wrong_input(tmp_path, capsys, write_dataset):
+    pytest.importorskip("skimage", reason="selective search needs scikit-image")
+    register_keypoint_dataset("noise", *write_dataset([person()]))
+    output = tmp_path / "out" / "proposals.pkl"
+    for changes, message in (
+        (["--dataset", "nois"], "did you mean 'noise'?"),
+        (["--limit", "0"], "at least 1"),
+        (["--workers", "-1"], "at least 1"),
+        (["--output", str(tmp_path)], "is already there"),
+        (["--output", str(tmp_path / "annotations.json" / "x.pkl")], "annotations.json"),
+    ):
+        assert precompute(output, *changes) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ") and message in line
+    assert not output.parent.exists()
+
+
+def test_proposals_without_scikit_image(tmp_path, capsys, monkeypatch, write_dataset):
+    monkeypatch.setitem(sys.modules, "skimage.segmentation", None)
+    register_keypoint_dataset("noise", *write_dataset([person()]))
+    assert precompute(tmp_path / "out" / "proposals.pkl") == 2
+    assert "needs scikit-image: pip install" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_benchmark_data_at_a_small_size(tmp_path, capsys, monkeypatch):

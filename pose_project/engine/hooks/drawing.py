@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from detectron2.data import detection_utils
 from detectron2.evaluation import inference_context
 from torch import nn
 
-from pose_project.data import get_dataset_dicts, get_schema
+from pose_project.structures import KeypointSchema
 from pose_project.utils.files import atomic_path
 from pose_project.visualization import draw_side_by_side
 
@@ -22,7 +22,8 @@ logger = logging.getLogger(__name__)
 def draw_predictions(
     model: nn.Module,
     mapper: Callable[[dict[str, Any]], dict[str, Any]],
-    dataset_name: str,
+    dataset_dicts: Iterable[dict[str, Any]],
+    schema: KeypointSchema,
     output_dir: Path,
     count: int,
 ) -> None:
@@ -31,13 +32,12 @@ def draw_predictions(
     Args:
         model: set to evaluation for the time of this call.
         mapper: the evaluation's.
-        dataset_name: the first photos of it that have keypoints are taken.
+        dataset_dicts: the evaluation's; the first photos that have keypoints are taken.
+        schema: of the keypoints.
         output_dir: gets one PNG a photo, named by its id.
         count: how many.
     """
-    schema = get_schema(dataset_name)
-    labelled = filter(_has_keypoints, get_dataset_dicts(dataset_name, filter_empty=False))
-    photos = list(itertools.islice(labelled, count))
+    photos = list(itertools.islice(filter(_has_keypoints, dataset_dicts), count))
     with inference_context(model), torch.no_grad():
         for photo in photos:
             instances = model([mapper(photo)])[0]["instances"].to("cpu")
