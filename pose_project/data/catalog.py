@@ -15,13 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog, get_detection_dataset_dicts
 from detectron2.data.datasets.coco import load_coco_json
 
 from pose_project.data.proposals import add_proposals
 from pose_project.data.synthetic import ensure_synthetic_dataset
-from pose_project.data.validation import check_dataset_dicts, check_json_size
-from pose_project.structures import KeypointSchema
+from pose_project.data.validation import check_dataset_dicts, check_json_size, check_keypoints
+from pose_project.structures import KeypointSchema, merge_schemas
+from pose_project.structures.schema import ESTIMATED_SIGMA
 from pose_project.utils.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -104,8 +106,7 @@ def get_schema(dataset_names: str | Sequence[str]) -> KeypointSchema:
     names = [dataset_names] if isinstance(dataset_names, str) else list(dataset_names)
     schemas = [_schema_of(name) for name in names]
     for name, schema in zip(names, schemas, strict=True):
-        # lines of the skeleton are for drawing only: Detectron2's COCO has other ones than COCO
-        if replace(schema, skeleton=()) != replace(schemas[0], skeleton=()):
+        if _without_lines(schema) != _without_lines(schemas[0]):
             raise InputError(f"datasets {names[0]!r} and {name!r} do not have the same keypoints")
     return schemas[0]
 
@@ -168,6 +169,12 @@ def get_dataset_dicts(
         raise InputError(f"datasets {names} cannot be used: {reason}") from error
 
 
+def _without_lines(schema: KeypointSchema) -> KeypointSchema:
+    # lines of the skeleton are for drawing only: Detectron2's COCO has other ones than COCO
+    categories = tuple((name, _without_lines(each)) for name, each in schema.categories)
+    return replace(schema, skeleton=(), categories=categories)
+
+
 def _schema_of(name: str) -> KeypointSchema:
     metadata = resolve_dataset(name)
     if metadata.get("keypoint_names") is None:
@@ -175,9 +182,9 @@ def _schema_of(name: str) -> KeypointSchema:
         schema = _read_schema(metadata.json_file, with_keypoints)
         if schema.sigmas_estimated:
             logger.warning(
-                "Dataset %r gives no 'oks_sigmas'; every keypoint is scored with %.2f.",
+                "Dataset %r gives no 'oks_sigmas'; its keypoints are scored with %.2f.",
                 name,
-                schema.oks_sigmas[0],
+                ESTIMATED_SIGMA,
             )
         metadata.set(**schema.metadata())
     return KeypointSchema.from_metadata(metadata)
@@ -201,6 +208,9 @@ def _load_people(name: str, json_file: str, image_root: str) -> list[dict[str, A
             for each in photo["annotations"]
             if each["category_id"] in contiguous
         ]
+    schema = _schema_of(name)
+    if schema.categories:
+        _spread_keypoints(json_file, dicts, schema)
     return dicts
 
 
@@ -215,18 +225,34 @@ def _keypoint_categories(json_file: str) -> list[dict[str, Any]]:
 
 
 def _read_schema(json_file: str, categories: list[dict[str, Any]]) -> KeypointSchema:
-    """Return the schema that all categories of a file share."""
+    """Return the schema of a file; of several categories, the union of their keypoints."""
     try:
-        schemas = [KeypointSchema.from_coco_category(each) for each in categories]
+        return merge_schemas(
+            [
+                (str(each.get("name")), KeypointSchema.from_coco_category(each))
+                for each in categories
+            ]
+        )
     except _MALFORMED as error:
         raise InputError(f"{json_file}: the category's keypoints are wrong: {error}") from error
-    if len({schema.names for schema in schemas}) > 1:
-        raise InputError(
-            f"{json_file} has categories with different keypoints "
-            f"({', '.join(str(each.get('name')) for each in categories)}); put each into a file of "
-            "its own"
+
+
+def _spread_keypoints(json_file: str, dicts: list[dict[str, Any]], schema: KeypointSchema) -> None:
+    """Put each instance's keypoints into its rows of the union; the others are unlabelled."""
+    rows = [schema.class_rows(index) for index in range(len(schema.categories))]
+    for annotation in (each for photo in dicts for each in photo["annotations"]):
+        values = annotation.get("keypoints")
+        if not values:
+            continue
+        category = annotation["category_id"]
+        check_keypoints(
+            f"{json_file}: annotation of {schema.categories[category][0]!r}",
+            values,
+            len(rows[category]),
         )
-    return schemas[0]
+        spread = np.zeros((schema.num_keypoints, 3))
+        spread[list(rows[category])] = np.reshape(values, (-1, 3))
+        annotation["keypoints"] = spread.flatten().tolist()
 
 
 @functools.lru_cache(maxsize=8)

@@ -26,7 +26,8 @@ class KeypointMapper:
         hflip_indices: K row indices, see ``KeypointSchema.hflip_indices``.
         is_train: False leaves the annotations out and returns the photo alone.
         image_format: channel order of the tensor, ``"BGR"`` or ``"RGB"``.
-        use_instance_mask: also return ``gt_masks`` as polygons.
+        use_instance_mask: also return ``gt_masks``: polygons, or bitmasks in photos where an
+            annotation has its mask as RLE.
         proposal_topk: keep so many of a photo's precomputed proposals, the best; None is for models
             that make their own, and leaves a photo's out.
     """
@@ -86,8 +87,9 @@ class KeypointMapper:
                 transform_keypoints(each, transforms, image_size_hw, swap)
                 for each in self._read_keypoints(people, dataset_dict["file_name"])
             ]
-            if not all("bbox" in each for each in people):
-                raise InputError(f"{dataset_dict['file_name']}: an annotation has no bbox")
+            for field in ("bbox", *(["segmentation"] if self.use_instance_mask else [])):
+                if not all(field in each for each in people):
+                    raise InputError(f"{dataset_dict['file_name']}: an annotation has no {field}")
             instances = self._to_instances(people, transforms, image_size_hw)
             shape = (len(people), len(self.hflip_indices), 3)
             instances.gt_keypoints = Keypoints(np.reshape(keypoints, shape))
@@ -149,7 +151,10 @@ class KeypointMapper:
             )
             for each in people
         ]
-        return detection_utils.annotations_to_instances(moved, image_size_hw)
+        as_polygons = all(isinstance(each.get("segmentation", []), list) for each in people)
+        return detection_utils.annotations_to_instances(
+            moved, image_size_hw, mask_format="polygon" if as_polygons else "bitmask"
+        )
 
 
 def read_photo(photo: dict[str, Any], image_format: str) -> np.ndarray:

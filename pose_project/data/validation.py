@@ -43,14 +43,19 @@ def check_dataset_dicts(source: str, dicts: list[dict[str, Any]], num_keypoints:
         for annotation in photo["annotations"]:
             if not _are_numbers(annotation.get("bbox"), 4):
                 raise InputError(f"{where}: bbox is {annotation.get('bbox')!r}, not four numbers")
-            values = annotation.get("keypoints")
-            if values and not _are_numbers(values, 3 * num_keypoints):
-                raise InputError(
-                    f"{where}: keypoints are not {num_keypoints} times three numbers "
-                    f"(x, y, v), but {len(values) if isinstance(values, list) else values!r}"
-                )
+            if annotation.get("keypoints"):
+                check_keypoints(where, annotation["keypoints"], num_keypoints)
             if annotation.get("iscrowd", 0) not in (0, 1):
                 raise InputError(f"{where}: iscrowd is {annotation['iscrowd']!r}, not 0 or 1")
+
+
+def check_keypoints(where: str, values: Any, num_keypoints: int) -> None:
+    """Raise ``InputError`` if an instance's keypoints are not 3 K numbers of a sensible size."""
+    if not _are_numbers(values, 3 * num_keypoints):
+        raise InputError(
+            f"{where}: keypoints are not {num_keypoints} times three numbers (x, y, v), but "
+            f"{len(values) if isinstance(values, list) else values!r}"
+        )
 
 
 def _are_numbers(values: Any, count: int) -> bool:

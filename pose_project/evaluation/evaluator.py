@@ -1,34 +1,27 @@
 """COCO evaluation of boxes and keypoints, with every number COCO defines."""
 
-import contextlib
-import io
 import itertools
 import json
 import logging
 import math
-import warnings
 from pathlib import Path
 from typing import Any
 
-import hotcoco
 import numpy as np
 import pycocotools.mask as mask_util
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import COCOEvaluator
 from detectron2.structures import BoxMode, Instances
 from detectron2.utils import comm
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from pose_project.data import get_schema, resolve_dataset
+from pose_project.evaluation.scoring import ENGINES, load_ground_truth, score_results
 from pose_project.evaluation.tables import METRICS, format_table, stats_to_metrics
-from pose_project.structures import continuous_to_coco
+from pose_project.structures import KeypointSchema, continuous_to_coco
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import write_text_atomic
 
 logger = logging.getLogger(__name__)
-
-ENGINES = ("hotcoco", "pycocotools")
 
 
 class PoseEvaluator(COCOEvaluator):
@@ -89,8 +82,9 @@ class PoseEvaluator(COCOEvaluator):
             img_ids: the photos to score; None for the whole dataset.
 
         Returns:
-            {task: {metric: percent}}; see ``tables.METRICS``. Empty in all but the main process,
-            and where the dataset has no annotations to score against.
+            {task: {metric: percent}}; see ``tables.METRICS``. Where several categories have
+            keypoints, ``keypoints_<category>`` for each, and ``keypoints`` is their mean. Empty in
+            all but the main process, and where the dataset has no annotations to score against.
 
         Raises:
             InputError: if the predictions have another number of keypoints than the dataset.
@@ -102,6 +96,7 @@ class PoseEvaluator(COCOEvaluator):
                 return {}
             predictions = list(itertools.chain(*gathered))
         results = list(itertools.chain(*(each["instances"] for each in predictions)))
+        self._check_keypoints(results)
         self._to_dataset_categories(results)
         if self._output_dir:
             path = Path(self._output_dir) / "coco_instances_results.json"
@@ -111,9 +106,13 @@ class PoseEvaluator(COCOEvaluator):
             return {}
         scores = {}
         for task in self._tasks or self._tasks_of(results):
-            scores[task] = self._score(results, task, img_ids)
-            table = format_table(task, scores[task])
-            logger.info("%s on %s:\n%s", task, self.dataset_name, table)
+            if task == "keypoints" and self.schema.categories:
+                scores |= self._score_categories(results, img_ids)
+            else:
+                scores[task] = self._score(results, task, img_ids)
+        for name, metrics in scores.items():
+            table = format_table("keypoints" if name.startswith("keypoints") else name, metrics)
+            logger.info("%s on %s:\n%s", name, self.dataset_name, table)
         if self._output_dir:
             defined = {
                 task: {k: None if math.isnan(v) else v for k, v in metrics.items()}
@@ -128,8 +127,12 @@ class PoseEvaluator(COCOEvaluator):
         return ["bbox", *(["segm"] if with_masks else []), "keypoints"]
 
     def _to_dataset_categories(self, results: list[dict[str, Any]]) -> None:
+        """Number categories as in the file, and keep of each instance its category's keypoints."""
         category_ids = {index: id_ for id_, index in self._category_ids().items()}
         for each in results:
+            if "keypoints" in each and self.schema is not None and self.schema.categories:
+                rows = list(self.schema.class_rows(each["category_id"]))
+                each["keypoints"] = np.reshape(each["keypoints"], (-1, 3))[rows].flatten().tolist()
             each["category_id"] = category_ids[each["category_id"]]
 
     def _category_ids(self) -> dict[int, int]:
@@ -137,91 +140,60 @@ class PoseEvaluator(COCOEvaluator):
         known = MetadataCatalog.get(self.dataset_name).get("thing_dataset_id_to_contiguous_id")
         return known or {id_: index for index, id_ in enumerate(self._coco_api.getCatIds())}
 
+    def _score_categories(
+        self, results: list[dict[str, Any]], img_ids: list[int] | None
+    ) -> dict[str, dict[str, float]]:
+        """Score the keypoints of each category with its own sigmas, and return the mean as well.
+
+        COCO's numbers are means over categories; those that are undefined do not count.
+        """
+        scores = {}
+        for id_, index in self._category_ids().items():
+            name, schema = self.schema.categories[index]
+            own = [each for each in results if each["category_id"] == id_]
+            scores[f"keypoints_{name}"] = self._score(own, "keypoints", img_ids, schema, [id_])
+        mean = {}
+        for metric in next(iter(scores.values())):
+            defined = [each[metric] for each in scores.values() if not math.isnan(each[metric])]
+            mean[metric] = sum(defined) / len(defined) if defined else math.nan
+        return {"keypoints": mean, **scores}
+
     def _score(
-        self, results: list[dict[str, Any]], task: str, img_ids: list[int] | None
+        self,
+        results: list[dict[str, Any]],
+        task: str,
+        img_ids: list[int] | None,
+        schema: KeypointSchema | None = None,
+        cat_ids: list[int] | None = None,
     ) -> dict[str, float]:
-        if task == "keypoints":
-            self._check_keypoints(results)
         if task == "segm":
             # With a box the APIs would take its area, not the mask's, for small/medium/large.
             results = [{k: v for k, v in each.items() if k != "bbox"} for each in results]
-        sigmas = None if self.schema is None else list(self.schema.oks_sigmas)
+        schema = schema or self.schema
+        sigmas = None if schema is None else list(schema.oks_sigmas)
         json_file = MetadataCatalog.get(self.dataset_name).json_file
         stats = score_results(
-            json_file, results, task, sigmas, self.engine, img_ids, list(self._category_ids())
+            json_file,
+            results,
+            task,
+            sigmas,
+            self.engine,
+            img_ids,
+            cat_ids or list(self._category_ids()),
         )
         return stats_to_metrics(task, stats)
 
     def _check_keypoints(self, results: list[dict[str, Any]]) -> None:
+        if self.schema is None:
+            return
         expected = self.schema.num_keypoints
         for each in results:
-            if len(each["keypoints"]) != 3 * expected:
+            if len(each.get("keypoints", ())) not in (0, 3 * expected):
                 raise InputError(
                     f"the model predicts {len(each['keypoints']) // 3} keypoints, dataset "
                     f"{self.dataset_name!r} has {expected}, and there are "
                     f"{len(self.schema.oks_sigmas)} OKS sigmas; the three must agree"
                 )
-
-
-def score_results(
-    json_file: str,
-    results: list[dict[str, Any]],
-    task: str,
-    oks_sigmas: list[float] | None = None,
-    engine: str = "hotcoco",
-    img_ids: list[int] | None = None,
-    cat_ids: list[int] | None = None,
-) -> np.ndarray:
-    """Return ``COCOeval.stats`` of results in COCO's format.
-
-    Args:
-        json_file: ground truth.
-        results: COCO results; may be empty; not changed.
-        task: ``bbox``, ``segm`` or ``keypoints``.
-        oks_sigmas: K constants for ``keypoints``; None for COCO's.
-        engine: one of ``ENGINES``.
-        img_ids: the photos to score; None for all.
-        cat_ids: the categories to score; None for all.
-
-    Returns:
-        10 numbers for keypoints, 12 otherwise, in 0-1, -1 where undefined.
-
-    Raises:
-        InputError: if the ground truth cannot be read.
-    """
-    results = [dict(each) for each in results]  # both libraries add keys to what they are given
-    # both print what they do; hotcoco warns of sigmas that are not COCO's, as a dataset's may be
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="hotcoco: kpt_oks_sigmas")
-        truth = load_ground_truth(json_file, engine)
-        if engine == "hotcoco":
-            evaluation = hotcoco.COCOeval(truth, truth.loadRes(results), task)
-        else:
-            evaluation = COCOeval(truth, _load_results(truth, results), task)
-        if task == "keypoints" and oks_sigmas is not None:
-            evaluation.params.kpt_oks_sigmas = (
-                oks_sigmas if engine == "hotcoco" else np.array(oks_sigmas)
-            )
-        if img_ids is not None:
-            evaluation.params.imgIds = list(img_ids)
-        if cat_ids is not None:
-            evaluation.params.catIds = list(cat_ids)
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return np.asarray(evaluation.stats, dtype=np.float64)
-
-
-def load_ground_truth(json_file: str, engine: str) -> Any:
-    """Return an engine's ``COCO`` of a file.
-
-    Raises:
-        InputError: if the engine finds something in it that is not COCO's format.
-    """
-    try:
-        return hotcoco.COCO(json_file) if engine == "hotcoco" else COCO(json_file)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{json_file} cannot be scored: {error!r}") from error
 
 
 def instances_to_coco_results(instances: Instances, image_id: int) -> list[dict[str, Any]]:
@@ -256,12 +228,3 @@ def instances_to_coco_results(instances: Instances, image_id: int) -> list[dict[
 def _encode_mask(mask: Any) -> dict[str, Any]:
     rle = mask_util.encode(np.asfortranarray(mask.numpy().astype(np.uint8)))
     return {"size": rle["size"], "counts": rle["counts"].decode("ascii")}
-
-
-def _load_results(truth: COCO, results: list[dict[str, Any]]) -> COCO:
-    if results:
-        return truth.loadRes(results)
-    empty = COCO()  # loadRes looks at the first result, so it cannot take none
-    empty.dataset = {**truth.dataset, "annotations": []}
-    empty.createIndex()
-    return empty

@@ -1,6 +1,13 @@
 """Plain descriptions that everything else builds on; imports nothing of this package."""
 
+from pose_project.structures.categories import merge_schemas
 from pose_project.structures.coordinates import continuous_to_coco
 from pose_project.structures.schema import COCO_PERSON, KeypointSchema, infer_flip_pairs
 
-__all__ = ["COCO_PERSON", "KeypointSchema", "continuous_to_coco", "infer_flip_pairs"]
+__all__ = [
+    "COCO_PERSON",
+    "KeypointSchema",
+    "continuous_to_coco",
+    "infer_flip_pairs",
+    "merge_schemas",
+]

@@ -37,6 +37,8 @@ class KeypointSchema:
         oks_sigmas: K positive per-keypoint constants of the OKS definition
             (https://cocodataset.org/#keypoints-eval). Empty: ``ESTIMATED_SIGMA`` for each.
         sigmas_estimated: True where the sigmas were not measured on annotators.
+        categories: (name, schema) of each class where several with keypoints of their own share
+            these rows, see ``merge_schemas``; empty where every instance has all K.
 
     Raises:
         ValueError: if names repeat, a pair or line names an unknown keypoint, a keypoint has two
@@ -51,6 +53,7 @@ class KeypointSchema:
     skeleton: tuple[tuple[str, str], ...] = ()
     oks_sigmas: tuple[float, ...] = ()
     sigmas_estimated: bool = False
+    categories: tuple[tuple[str, "KeypointSchema"], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.names or len(set(self.names)) != len(self.names):
@@ -87,6 +90,14 @@ class KeypointSchema:
         """The skeleton as 0-based index pairs."""
         return tuple((self.names.index(a), self.names.index(b)) for a, b in self.skeleton)
 
+    def class_schema(self, class_index: int) -> "KeypointSchema":
+        """Return the schema of one class: its own, or this one where all classes share it."""
+        return self.categories[class_index][1] if self.categories else self
+
+    def class_rows(self, class_index: int) -> tuple[int, ...]:
+        """Return which of the K rows an instance of a class has, in its own order."""
+        return tuple(self.names.index(name) for name in self.class_schema(class_index).names)
+
     def side(self, name: str) -> str | None:
         """Return ``"left"``, ``"right"`` or None for a keypoint on the middle line."""
         for left, right in self.flip_pairs:
@@ -112,6 +123,7 @@ class KeypointSchema:
             ],
             "keypoint_oks_sigmas": list(self.oks_sigmas),
             "keypoint_sigmas_estimated": self.sigmas_estimated,
+            "keypoint_categories": self.categories,
         }
 
     @classmethod
@@ -129,6 +141,7 @@ class KeypointSchema:
             skeleton=tuple((a, b) for a, b, _ in rules),
             oks_sigmas=sigmas,
             sigmas_estimated=bool(metadata.get("keypoint_sigmas_estimated", False)),
+            categories=tuple(metadata.get("keypoint_categories", ())),
         )
 
     @classmethod

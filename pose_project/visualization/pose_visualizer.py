@@ -81,6 +81,7 @@ class PoseVisualizer(Visualizer):
         predictions = predictions[predictions.scores >= self.score_threshold]
         boxes = predictions.pred_boxes.tensor.detach().double().numpy()
         scores = predictions.scores.tolist()
+        classes = predictions.pred_classes.tolist() if self.schema.categories else [0] * len(boxes)
         poses: Sequence[np.ndarray | None] = [None] * len(boxes)
         if predictions.has("pred_keypoints"):
             poses = list(predictions.pred_keypoints.detach().double().numpy())
@@ -88,7 +89,8 @@ class PoseVisualizer(Visualizer):
             self._draw_person_box(boxes[i], label=f"{scores[i]:.2f}")
             if poses[i] is not None:
                 keypoints = self._checked(poses[i], "the predictions")
-                self._draw_pose(keypoints, keypoints[:, 2] > self.keypoint_threshold, boxes[i])
+                shown = keypoints[:, 2] > self.keypoint_threshold
+                self._draw_pose(keypoints, shown, boxes[i], class_index=classes[i])
         return self.output
 
     def draw_dataset_dict(self, dic: dict[str, Any]) -> VisImage:
@@ -113,7 +115,11 @@ class PoseVisualizer(Visualizer):
             self._draw_person_box(boxes[i], label="crowd" if crowd else "", hatched=crowd)
             values = annotations[i].get("keypoints")
             if values is not None and len(values) > 0:
-                self._draw_labelled_pose(values, boxes[i], dic.get("file_name", "the photo"))
+                owner, class_index = (
+                    dic.get("file_name", "the photo"),
+                    annotations[i]["category_id"],
+                )
+                self._draw_labelled_pose(values, boxes[i], owner, class_index)
         return self.output
 
     def draw_training_instances(self, instances: Instances) -> VisImage:
@@ -132,7 +138,8 @@ class PoseVisualizer(Visualizer):
             self._draw_person_box(boxes[i])
             if instances.has("gt_keypoints"):
                 keypoints = instances.gt_keypoints.tensor[i].numpy()
-                self._draw_labelled_pose(keypoints, boxes[i], "the training instances")
+                class_index = int(instances.gt_classes[i]) if self.schema.categories else 0
+                self._draw_labelled_pose(keypoints, boxes[i], "the training instances", class_index)
         return self.output
 
     def draw_and_connect_keypoints(self, keypoints: np.ndarray) -> VisImage:
@@ -160,11 +167,15 @@ class PoseVisualizer(Visualizer):
         return values.reshape(-1, 3)
 
     def _draw_labelled_pose(
-        self, keypoints: np.ndarray | Sequence[float], box_xyxy: np.ndarray, owner: str
+        self,
+        keypoints: np.ndarray | Sequence[float],
+        box_xyxy: np.ndarray,
+        owner: str,
+        class_index: int,
     ) -> None:
         keypoints = self._checked(keypoints, owner)
         v = keypoints[:, 2]
-        self._draw_pose(keypoints, v > 0, box_xyxy, hidden=v < 2)
+        self._draw_pose(keypoints, v > 0, box_xyxy, v < 2, class_index)
 
     def _draw_pose(
         self,
@@ -172,17 +183,21 @@ class PoseVisualizer(Visualizer):
         drawn: np.ndarray,
         box_xyxy: np.ndarray | None = None,
         hidden: np.ndarray | None = None,
+        class_index: int = 0,
     ) -> None:
-        """Draw (K, 3) keypoints where ``drawn`` (K,); those ``hidden`` (K,) as rings."""
+        """Draw (K, 3) keypoints where ``drawn`` (K,); those ``hidden`` (K,) as rings.
+
+        Of several categories only the keypoints and lines of ``class_index`` are drawn.
+        """
         xy = keypoints[:, :2]
-        drawn = drawn & np.isfinite(xy).all(axis=1)
+        drawn = drawn & np.isfinite(xy).all(axis=1) & self._rows_of(class_index)
         if not drawn.any():
             return
         if box_xyxy is None or not np.isfinite(box_xyxy).all():
             box_xyxy = np.concatenate([xy[drawn].min(axis=0), xy[drawn].max(axis=0)])
         line_px = self._line_px(box_xyxy)
         outline_px = max(0.8, 0.35 * line_px)
-        self._draw_lines(xy, drawn, line_px, outline_px)
+        self._draw_lines(xy, drawn, self._lines_of(class_index), line_px, outline_px)
 
         dot_px = max(5.0, 2.6 * line_px)  # diameter: below 5 no ring can be told from a disc
         self._draw_discs(xy[drawn], _DARK, dot_px + 2 * outline_px)
@@ -190,10 +205,26 @@ class PoseVisualizer(Visualizer):
         if hidden is not None:
             self._draw_discs(xy[drawn & hidden], _LIGHT, 0.58 * dot_px)
 
+    def _rows_of(self, class_index: int) -> np.ndarray:
+        """Return (K,) bool: the keypoints that instances of a class have."""
+        rows = np.zeros(self.schema.num_keypoints, dtype=bool)
+        rows[list(self.schema.class_rows(class_index))] = True
+        return rows
+
+    def _lines_of(self, class_index: int) -> np.ndarray:
+        """Return bool for each line: whether it belongs to the skeleton of a class."""
+        own = set(self.schema.class_schema(class_index).skeleton)
+        return np.array([line in own for line in self.schema.skeleton], dtype=bool)
+
     def _draw_lines(
-        self, xy: np.ndarray, drawn: np.ndarray, line_px: float, outline_px: float
+        self,
+        xy: np.ndarray,
+        drawn: np.ndarray,
+        belongs: np.ndarray,
+        line_px: float,
+        outline_px: float,
     ) -> None:
-        shown = drawn[self._line_ends].all(axis=1)
+        shown = drawn[self._line_ends].all(axis=1) & belongs
         segments = xy[self._line_ends[shown]]
         colours = [colour for colour, show in zip(self._line_colours, shown, strict=True) if show]
         for width_px, colour in ((line_px + 2 * outline_px, _DARK), (line_px, colours)):

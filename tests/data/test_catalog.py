@@ -154,12 +154,33 @@ def test_categories_without_keypoints_do_not_count(write_dataset):
     assert MetadataCatalog.get("walk").thing_classes == ["person"]
 
 
-def test_categories_with_other_keypoints_are_refused(write_dataset):
-    json_file, photos = write_dataset([person()])
-    add_categories(json_file, {"id": 5, "name": "cat", "keypoints": ["tail"]})
-    register_keypoint_dataset("mixed", json_file, photos)
-    with pytest.raises(InputError, match="different keypoints"):
-        get_schema("mixed")
+def cat_and_person(write_dataset) -> tuple[Path, Path]:
+    cat = person(annotation_id=2, category_id=5, keypoints=[1, 2, 2, 3, 4, 1], num_keypoints=2)
+    json_file, photos = write_dataset([person(), cat])
+    add_categories(json_file, {"id": 5, "name": "cat", "keypoints": ["tail", "nose"]})
+    return json_file, photos
+
+
+def test_categories_with_other_keypoints_share_rows_by_name(write_dataset):
+    register_keypoint_dataset("mixed", *cat_and_person(write_dataset))
+    (photo,) = get_dataset_dicts("mixed", min_keypoints=1)
+    assert get_schema("mixed").names == (*COCO_PERSON.names, "tail")
+    assert create_hflip_indices("mixed") == [*COCO_PERSON.hflip_indices, 17]
+    human, cat = (np.reshape(each["keypoints"], (-1, 3)) for each in photo["annotations"])
+    assert human.shape == cat.shape == (18, 3)
+    assert human[17].tolist() == [0, 0, 0]
+    assert cat[[0, 17]].tolist() == [[3.5, 4.5, 1], [1.5, 2.5, 2]]
+    assert not cat[1:17].any()
+
+
+def test_a_category_with_the_number_of_points_of_another(write_dataset):
+    json_file, photos = cat_and_person(write_dataset)
+    content = json.loads(json_file.read_text())
+    content["annotations"][1]["keypoints"] *= 2
+    json_file.write_text(json.dumps(content))
+    register_keypoint_dataset("confused", json_file, photos)
+    with pytest.raises(InputError, match="annotation of 'cat': keypoints are not 2 times three"):
+        get_dataset_dicts("confused")
 
 
 @pytest.mark.parametrize(

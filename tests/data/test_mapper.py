@@ -1,13 +1,14 @@
 import copy
 
 import numpy as np
+import pycocotools.mask as mask_util
 import pytest
 import torch
 from conftest import person
 from detectron2.data import DatasetMapper
 from detectron2.data import transforms as T
 from detectron2.data.detection_utils import transform_keypoint_annotations
-from detectron2.structures import BoxMode
+from detectron2.structures import BitMasks, BoxMode, PolygonMasks
 from fvcore.transforms.transform import HFlipTransform, NoOpTransform, VFlipTransform
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -185,3 +186,33 @@ def test_proposals_that_are_not_there(photo):
         mapper(proposal_topk=5)(photo)
     with pytest.raises(InputError, match="at least 1, got 0"):
         mapper(proposal_topk=0)
+
+
+POLYGON = [[10.0, 10, 40, 10, 40, 50, 10, 50]]
+
+
+def with_mask(photo, segmentation) -> dict:
+    changed = {**photo["annotations"][0], "segmentation": segmentation}
+    return {**photo, "annotations": [changed]}
+
+
+def test_masks_as_polygons_and_as_rle_are_the_same(photo):
+    """Mirrored; a photo with both kinds is turned into bitmasks."""
+    rle = mask_util.merge(mask_util.frPyObjects(POLYGON, 64, 80))
+    flip = HFlipTransform(80)
+    masks = []
+    for segmentation in (POLYGON, rle):
+        people = with_mask(photo, segmentation)
+        instances = mapper(flip, use_instance_mask=True)(people)["instances"]
+        masks.append(instances.gt_masks)
+    polygons, bitmasks = masks
+    assert isinstance(polygons, PolygonMasks)
+    assert isinstance(bitmasks, BitMasks)
+    drawn = BitMasks.from_polygon_masks(polygons, 64, 80).tensor
+    assert drawn[0, 10:50, 40:70].all()
+    assert (drawn ^ bitmasks.tensor).sum() == 0
+
+
+def test_a_mask_that_is_missing_names_the_photo(photo):
+    with pytest.raises(InputError, match=r"1\.png: an annotation has no segmentation"):
+        mapper(use_instance_mask=True)(photo)

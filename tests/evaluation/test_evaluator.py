@@ -10,7 +10,8 @@ from detectron2.structures import Boxes, Instances
 
 from pose_project.data import get_dataset_dicts, register_keypoint_dataset
 from pose_project.evaluation import PoseEvaluator, score_results
-from pose_project.evaluation.evaluator import ENGINES, instances_to_coco_results
+from pose_project.evaluation.evaluator import instances_to_coco_results
+from pose_project.evaluation.scoring import ENGINES
 from pose_project.structures import COCO_PERSON
 from pose_project.utils.errors import InputError
 
@@ -185,3 +186,36 @@ def test_other_categories_of_the_file_are_not_scored(write_dataset, engine):
     get_dataset_dicts("walk")
     results = evaluate("walk", {1: predicted(person())}, engine=engine)
     assert results["bbox"]["AP"] == pytest.approx(100)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_category_is_scored_with_its_own_keypoints_and_sigmas(write_dataset, engine):
+    """A cat whose nose is off by as much as its own sigma forgives and a person's would not."""
+    cat = person(annotation_id=2, category_id=5, num_keypoints=2, keypoints=[12, 20, 2, 30, 40, 2])
+    json_file, photos = write_dataset([person(), cat])
+    content = json.loads(json_file.read_text())
+    entry = {"id": 5, "name": "cat", "keypoints": ["tail", "nose"], "oks_sigmas": [1.0, 1.0]}
+    content["categories"].append(entry)
+    json_file.write_text(json.dumps(content))
+    register_keypoint_dataset("mixed", json_file, photos)
+    (photo,) = get_dataset_dicts("mixed")
+    points = torch.tensor([each["keypoints"] for each in photo["annotations"]]).reshape(2, 18, 3)
+    points[1, 0, 0] += 4  # the nose has the person's row
+    points[1, 3:10] = 1e3  # rows that a cat does not have
+    boxes = torch.tensor([[10.0, 15, 44, 49]] * 2)
+    instances = Instances(
+        (64, 80),
+        pred_boxes=Boxes(boxes),
+        scores=torch.tensor([0.9, 0.8]),
+        pred_classes=torch.tensor([0, 1]),
+        pred_keypoints=points,
+    )
+    results = evaluate("mixed", {1: instances}, engine=engine)
+    for task in ("keypoints", "keypoints_person", "keypoints_cat"):
+        assert results[task]["AP"] == pytest.approx(100), task
+    points[0, 0, 0] += 40
+    results = evaluate("mixed", {1: instances}, engine=engine)
+    assert results["keypoints_cat"]["AP"] == pytest.approx(100)
+    assert results["keypoints_person"]["AP"] < 100
+    mean = (100 + results["keypoints_person"]["AP"]) / 2
+    assert results["keypoints"]["AP"] == pytest.approx(mean)

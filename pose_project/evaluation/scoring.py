@@ -1,0 +1,85 @@
+"""COCO's numbers by one of two libraries: hotcoco, fast, or pycocotools, the reference."""
+
+import contextlib
+import io
+import warnings
+from typing import Any
+
+import hotcoco
+import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from pose_project.utils.errors import InputError
+
+ENGINES = ("hotcoco", "pycocotools")
+
+
+def score_results(
+    json_file: str,
+    results: list[dict[str, Any]],
+    task: str,
+    oks_sigmas: list[float] | None = None,
+    engine: str = "hotcoco",
+    img_ids: list[int] | None = None,
+    cat_ids: list[int] | None = None,
+) -> np.ndarray:
+    """Return ``COCOeval.stats`` of results in COCO's format.
+
+    Args:
+        json_file: ground truth.
+        results: COCO results; may be empty; not changed.
+        task: ``bbox``, ``segm`` or ``keypoints``.
+        oks_sigmas: K constants for ``keypoints``; None for COCO's.
+        engine: one of ``ENGINES``.
+        img_ids: the photos to score; None for all.
+        cat_ids: the categories to score; None for all.
+
+    Returns:
+        10 numbers for keypoints, 12 otherwise, in 0-1, -1 where undefined.
+
+    Raises:
+        InputError: if the ground truth cannot be read.
+    """
+    results = [dict(each) for each in results]  # both libraries add keys to what they are given
+    # both print what they do; hotcoco warns of sigmas that are not COCO's, as a dataset's may be
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="hotcoco: kpt_oks_sigmas")
+        truth = load_ground_truth(json_file, engine)
+        if engine == "hotcoco":
+            evaluation = hotcoco.COCOeval(truth, truth.loadRes(results), task)
+        else:
+            evaluation = COCOeval(truth, _load_results(truth, results), task)
+        if task == "keypoints" and oks_sigmas is not None:
+            evaluation.params.kpt_oks_sigmas = (
+                oks_sigmas if engine == "hotcoco" else np.array(oks_sigmas)
+            )
+        if img_ids is not None:
+            evaluation.params.imgIds = list(img_ids)
+        if cat_ids is not None:
+            evaluation.params.catIds = list(cat_ids)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return np.asarray(evaluation.stats, dtype=np.float64)
+
+
+def load_ground_truth(json_file: str, engine: str) -> Any:
+    """Return an engine's ``COCO`` of a file.
+
+    Raises:
+        InputError: if the engine finds something in it that is not COCO's format.
+    """
+    try:
+        return hotcoco.COCO(json_file) if engine == "hotcoco" else COCO(json_file)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{json_file} cannot be scored: {error!r}") from error
+
+
+def _load_results(truth: COCO, results: list[dict[str, Any]]) -> COCO:
+    if results:
+        return truth.loadRes(results)
+    empty = COCO()  # loadRes looks at the first result, so it cannot take none
+    empty.dataset = {**truth.dataset, "annotations": []}
+    empty.createIndex()
+    return empty
