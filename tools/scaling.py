@@ -2,8 +2,8 @@
 
     python tools/scaling.py --config-file configs/keypoint_rcnn_R50_FPN_46ep.py --image-seconds S
 
-S is what one photo of training takes on one GPU: the "time" of metrics.json over the batch size. The
-model of communication is that of pose_project/benchmark/scaling.py.
+S is what one photo of training takes on one GPU: the "time" of metrics.json over the batch size.
+The model of communication is that of pose_project/benchmark/scaling.py.
 """
 
 import argparse

@@ -121,6 +121,12 @@ class PoseCheckpointer(DetectionCheckpointer):
         if filename.endswith(".pkl"):
             return load_pickled_weights(filename)
         content = load_tensors(filename)
+        if filename.endswith(".pyth"):  # of pycls, whose RegNets Detectron2's configs start from
+            state = content.get("model_state")
+            if not isinstance(state, dict):
+                raise InputError(f"{filename} is not of pycls: it has no model_state")
+            weights = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
+            return {"model": weights, "__author__": "pycls", "matching_heuristics": True}
         return content if "model" in content else {"model": content}
 
     def _load_model(self, checkpoint: Any) -> IncompatibleKeys:

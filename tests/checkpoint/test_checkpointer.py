@@ -6,9 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from conftest import ROOT
 
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.checkpoint.checkpointer import load_tensors
+from pose_project.engine import load_config
+from pose_project.engine.config import build
 from pose_project.utils.errors import InputError
 from pose_project.utils.provenance import sha256_of
 
@@ -131,3 +134,22 @@ def test_bare_state_dicts_load(tmp_path):
     model = torch.nn.Linear(2, 2)
     PoseCheckpointer(model).load(str(tmp_path / "bare.pth"), complete=True)
     assert torch.equal(model.weight, other.weight)
+
+
+def test_pretrained_regnets_fill_the_backbone(tmp_path):
+    """A file of pycls: its own level, names without our prefix, counters of BatchNorm."""
+    model = build(load_config(str(ROOT / "configs/keypoint_rcnn_regnety_4gf_FPN_1x.py")), "model")
+    prefix = "backbone.bottom_up."
+    state = {
+        name.removeprefix(prefix): torch.rand_like(value)
+        for name, value in model.state_dict().items()
+        if name.startswith(prefix)
+    }
+    counters = {"stem.bn.num_batches_tracked": torch.tensor(3)}
+    torch.save({"epoch": 99, "model_state": {**state, **counters}}, tmp_path / "regnet.pyth")
+    PoseCheckpointer(model).load(str(tmp_path / "regnet.pyth"), checkpointables=[])
+    loaded = model.state_dict()
+    assert all(torch.equal(loaded[prefix + name], value) for name, value in state.items())
+    torch.save({"model": state}, tmp_path / "other.pyth")
+    with pytest.raises(InputError, match=r"other\.pyth is not of pycls"):
+        PoseCheckpointer(model).load(str(tmp_path / "other.pyth"))
