@@ -2,8 +2,8 @@
 
     python -m pytest -s tests/parity/test_opencv_selective_search.py
 
-prints recall and seconds of both. That package takes the place of opencv-python, so give it an
-environment of its own.
+prints recall and seconds of both, as in docs/proposals.md. That package takes the place of
+opencv-python, so give it an environment of its own.
 """
 
 import time

@@ -16,7 +16,7 @@ from pose_project.data.proposals.regions import (
     quantise_colour,
     quantise_texture,
 )
-from pose_project.data.proposals.selective_search import rank_boxes
+from pose_project.data.proposals.selective_search import MODES, group_all, rank_boxes
 
 pytest.importorskip("skimage", reason="selective search needs scikit-image")
 SHAPES = [[10, 20, 40, 70], [60, 30, 100, 60]]  # the last pixel of a rectangle is one less
@@ -37,15 +37,17 @@ def best_overlaps(boxes: np.ndarray) -> list[float]:
 @pytest.mark.parametrize("mode", ["fast", "quality"])
 def test_shapes_are_found_to_the_pixel(mode):
     boxes = selective_search(shapes(), mode)
-    assert best_overlaps(boxes) == [1.0, 1.0]
-    assert [0, 0, 120, 90] in boxes.tolist()
+    assert min(best_overlaps(boxes)) > 0.7
+    everything = rank_boxes(group_all(shapes(), MODES[mode]), np.random.default_rng(0))
+    assert best_overlaps(everything.astype(np.float32)) == [1.0, 1.0]
+    assert [0, 0, 120, 90] in everything.tolist()
 
 
 def test_boxes_of_a_photo_that_is_scaled_down():
     large = np.repeat(np.repeat(shapes(), 4, axis=0), 4, axis=1)
     boxes = selective_search(large, max_side=120)
-    assert best_overlaps(boxes / 4) == [1.0, 1.0]
-    assert boxes.max(axis=0).tolist()[2:] == [480, 360]
+    assert min(best_overlaps(boxes / 4)) > 0.7
+    np.testing.assert_array_equal(boxes, 4 * selective_search(shapes()))
 
 
 def test_a_pure_function_without_duplicates_within_limits():
@@ -57,9 +59,9 @@ def test_a_pure_function_without_duplicates_within_limits():
     assert len(np.unique(boxes, axis=0)) == len(boxes) > 20
     assert (boxes[:, :2] >= 0).all() and (boxes[:, 2:] <= [80, 60]).all()
     assert (boxes[:, 2:] - boxes[:, :2] >= 1).all()
-    other = selective_search(photo, seed=1)
-    assert not np.array_equal(boxes, other)
-    assert {tuple(box) for box in boxes} == {tuple(box) for box in other}
+    assert not np.array_equal(boxes, selective_search(photo, seed=1))
+    overlaps = pairwise_iou(Boxes(as_tensor(boxes)), Boxes(as_tensor(boxes)))
+    assert overlaps.fill_diagonal_(0).max() <= 0.7
 
 
 @pytest.mark.parametrize("size_hw", [(1, 1), (1, 50), (50, 1), (2, 2), (1, 2000)])
