@@ -2,8 +2,8 @@
 
     python tools/soak.py [--report FILE]
 
-Bounded: 20 kills, 1,000 damaged checkpoints, 10,000 cases a parser, 2,000 iterations; eleven
-minutes on two cores. Exit code 1 if anything was lost.
+Bounded: 20 kills, 1,000 damaged checkpoints, 10,000 cases a parser, 50 a tool, 2,000 iterations;
+at most twenty minutes on two cores. Exit code 1 if anything was lost.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pose_project.benchmark.soak import (
     damage_checkpoints,
-    fuzz_parsers,
+    fuzz,
     memory_slope,
     survive_kills,
 )
@@ -30,7 +30,7 @@ COMMAND = [
 ]
 REPORT = """# Reliability
 
-Written by `make soak`, about eleven minutes on two cores; nothing here is typed by hand.
+Written by `make soak`, about twenty minutes on two cores; nothing here is typed by hand.
 
 | what was done | how often | what came of it |
 |---|---|---|
@@ -42,9 +42,11 @@ Commit `{commit}`, {device}, torch {torch}, Detectron2 {detectron2}; {minutes:.0
   resumed each time. Its metrics and final weights are compared with a run that was left alone.
 - **Damaged checkpoints**: the newest one is truncated or has one bit flipped; `--resume` has to
   take the one before.
-- **Fuzzing**: annotations, `.pkl` and `.pth` weights, saved configs and metrics with values that do
-  not belong there and with damaged bytes (`tests/fuzz`); each has to be read or refused in one
-  line. Overrides get 1,000 cases, since the config is loaded anew for each.
+- **Fuzzing**: annotations, `.pkl` and `.pth` weights, proposals, saved configs and metrics with
+  values that do not belong there and with damaged bytes (`tests/fuzz`); each has to be read or
+  refused in one line. Overrides get 1,000 cases, since the config is loaded anew for each. Tools
+  get such files in processes of their own: training, evaluating, resuming and drawing have to end
+  with exit code 0, or 2 and one line.
 - **Memory**: resident memory of a training process over the second half of its iterations.
 """
 
@@ -66,13 +68,15 @@ def soak(report: Path | None) -> int:
         folder = Path(name)
         kills = survive_kills(COMMAND, folder, kills=20, seed=0)
         damaged = damage_checkpoints(folder / "checkpoints", tries=1000, seed=0)
-        fuzzed = fuzz_parsers(ROOT / "tests/fuzz", cases=10_000)
+        fuzzed = fuzz(ROOT / "tests/fuzz/test_parsers.py", cases=10_000)
+        tools = fuzz(ROOT / "tests/fuzz/test_tools.py", cases=400)
         memory = memory_slope(COMMAND, folder / "memory", iterations=2000)
     exact = kills["rows_equal"] and kills["weights_equal"]
     table = [
         ("kills", kills["kills"], "metrics and weights equal" if exact else "**lost**"),
         ("damaged checkpoints", damaged["tries"], f"{damaged['fell_back']} fell back"),
         ("fuzzed cases a parser", fuzzed["cases"], fuzzed["summary"].strip("= ")),
+        ("fuzzed calls a tool", tools["cases"] // 8, tools["summary"].strip("= ")),
         ("iterations", memory["iterations"], f"{memory['mb_per_1000']} MB more per 1,000"),
     ]
     rows = "\n".join(f"| {what} | {count:,} | {result} |" for what, count, result in table)
@@ -88,7 +92,9 @@ def soak(report: Path | None) -> int:
             minutes=(time.monotonic() - start) / 60,
         )
         write_text_atomic(report, page)
-    all_kept = exact and damaged["fell_back"] == damaged["tries"] and fuzzed["passed"]
+    all_kept = (
+        exact and damaged["fell_back"] == damaged["tries"] and fuzzed["passed"] and tools["passed"]
+    )
     return 0 if all_kept and memory["mb_per_1000"] < 1 else 1
 
 

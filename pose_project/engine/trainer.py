@@ -6,6 +6,7 @@ import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from detectron2.engine import DefaultTrainer, HookBase, TrainerBase
 from detectron2.evaluation import inference_on_dataset
 from detectron2.solver import LRMultiplier
 from detectron2.utils import comm
+from fvcore.common.history_buffer import HistoryBuffer
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.optim import Optimizer
@@ -37,6 +39,8 @@ from pose_project.engine.train_step import TrainStep
 from pose_project.utils.errors import EarlyStop, InputError, NonFiniteLossError
 
 logger = logging.getLogger(__name__)
+
+_HISTORY = 1000  # iterations; TensorBoard's medians need 20
 
 
 class PoseTrainer(DefaultTrainer):
@@ -150,6 +154,11 @@ class PoseTrainer(DefaultTrainer):
     def build_hooks(self) -> list[HookBase]:
         """Return the hooks of a run; see ``default_hooks``."""
         return default_hooks(self)
+
+    def before_train(self) -> None:
+        """Keep the metrics of the last iterations in memory, where Detectron2 keeps all of them."""
+        self.storage.histories().default_factory = partial(HistoryBuffer, max_length=_HISTORY)
+        super().before_train()
 
     def run_step(self) -> None:
         """Take one step; if its loss is not finite, leave a folder that shows it again."""

@@ -364,3 +364,15 @@ def test_photos_that_vanish_during_training_are_replaced(start, tmp_path, caplog
             photo.write_bytes(content)
     assert len(rows(tmp_path / "run")) == 6
     assert any("Replaced a photo" in message for message in caplog.messages)
+
+
+def test_metrics_in_memory_do_not_grow_with_the_run(start, monkeypatch):
+    monkeypatch.setattr("pose_project.engine.trainer._HISTORY", 3)
+    trainer = start()
+    trainer.train()
+    histories = trainer.storage.histories()
+    assert len(histories["loss_keypoint"].values()) == 3
+    assert (
+        histories["loss_keypoint"].latest()
+        == rows(Path(trainer.cfg.OUTPUT_DIR))[-1]["loss_keypoint"]
+    )
