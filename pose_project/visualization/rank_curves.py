@@ -49,7 +49,9 @@ def plot_rank_curves(labels: Sequence[str], panels: Sequence[Panel], output_png:
             axes.plot(labels, values, "o-", color=colour, linewidth=1.8, markersize=4, label=name)
             if name in panel.original:
                 value = panel.original[name]
-                axes.axhline(value, color=colour, linewidth=1.2, linestyle="--", label="original")
+                axes.axhline(
+                    value, color=colour, linewidth=1.2, linestyle="--", label=f"{name}, original"
+                )
         axes.set_ylim(bottom=0)
         axes.set_title(panel.title)
         axes.set_ylabel(panel.unit)
