@@ -138,8 +138,8 @@ def count_multiply_adds(head: nn.Module, region: Tensor) -> int:
 
 
 def format_survey(figures: Sequence[HeadFigures]) -> str:
-    """Return the figures as a Markdown table, the head that is not split first."""
-    original = figures[0]
+    """Return the figures as a Markdown table: the full head, then from large heads to small."""
+    original, *split = figures
     headers = ["rank", "parameters", "multiply-adds per region", "energy kept (%)"]
     headers += [f"ms for {original.regions} regions", "times faster"]
     headers += [f"{task} AP" for task in original.ap]
@@ -153,7 +153,7 @@ def format_survey(figures: Sequence[HeadFigures]) -> str:
             f"{original.milliseconds / each.milliseconds:.2f}",
             *(f"{value:.1f}" for value in each.ap.values()),
         ]
-        for each in figures
+        for each in [original, *reversed(_by_size(split))]
     ]
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True, stralign="right")
 
@@ -161,7 +161,7 @@ def format_survey(figures: Sequence[HeadFigures]) -> str:
 def survey_panels(figures: Sequence[HeadFigures]) -> tuple[list[str], list[Panel]]:
     """Return the ranks and what ``plot_rank_curves`` draws of them, from small to large heads."""
     original, *split = figures
-    split = sorted(split, key=lambda each: each.parameters)
+    split = _by_size(split)
     precisions = Panel(
         "Average precision",
         "AP (0 to 100)",
@@ -185,6 +185,10 @@ def survey_panels(figures: Sequence[HeadFigures]) -> tuple[list[str], list[Panel
     )
     panels = [panel for panel in (precisions, times, energies) if panel.curves]
     return [each.label for each in split], panels
+
+
+def _by_size(figures: Sequence[HeadFigures]) -> list[HeadFigures]:
+    return sorted(figures, key=lambda each: each.parameters)
 
 
 def _average_precisions(cfg: DictConfig, model: nn.Module) -> dict[str, float]:

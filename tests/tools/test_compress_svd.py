@@ -42,7 +42,7 @@ def test_a_survey_and_what_it_writes(weights, tmp_path, capsys):
     output = tmp_path / "new/compact.pth"
     assert compress(weights, output, rank="16,4,20:10,16") == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
-    assert [row.split("|")[1].strip() for row in rows] == ["rank", "none", "16", "4", "20:10"]
+    assert [row.split("|")[1].strip() for row in rows] == ["rank", "none", "20:10", "16", "4"]
     assert "bbox AP" in rows[0] and "keypoints AP" in rows[0]
 
     names = ["compact.json", "compact.png", "compact.pth", "compact.yaml"]
