@@ -21,7 +21,7 @@ Series = dict[str, tuple[np.ndarray, np.ndarray]]
 """Per metric its iterations and its values, two arrays of equal length without NaN."""
 
 # Okabe and Ito's palette: told apart by colour-blind readers as well.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31")
 _SMOOTHED_PART = 1 / 25  # of the curve goes into each point of the smoothed one
 
 
@@ -117,7 +117,7 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
 
 def _draw_losses(axes: Axes, losses: Series) -> None:
     for i, (name, (iterations, values)) in enumerate(losses.items()):
-        colour = "0.15" if name == "total_loss" else _COLOURS[i % len(_COLOURS)]
+        colour = "0.15" if name == "total_loss" else COLOURS[i % len(COLOURS)]
         axes.plot(iterations, values, color=colour, linewidth=0.7, alpha=0.3)
         window = max(3, round(len(values) * _SMOOTHED_PART))
         _draw_line(axes, iterations, smooth(values, window), colour, name)
@@ -132,7 +132,7 @@ def _draw_losses(axes: Axes, losses: Series) -> None:
 
 def _draw_learning_rate(axes: Axes, rates: Series) -> None:
     for name, (iterations, values) in rates.items():
-        _draw_line(axes, iterations, values, _COLOURS[0], name)
+        _draw_line(axes, iterations, values, COLOURS[0], name)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("learning rate")
     axes.set_title("Learning rate")
@@ -140,7 +140,7 @@ def _draw_learning_rate(axes: Axes, rates: Series) -> None:
 
 def _draw_precisions(axes: Axes, precisions: Series) -> None:
     for i, (name, (iterations, values)) in enumerate(precisions.items()):
-        colour = _COLOURS[i % len(_COLOURS)]
+        colour = COLOURS[i % len(COLOURS)]
         axes.plot(iterations, values, "o-", color=colour, linewidth=1.8, markersize=4, label=name)
     highest = max(values.max() for _, values in precisions.values())
     axes.set_ylim(0, float(np.clip(1.15 * highest, 5, 100)))
