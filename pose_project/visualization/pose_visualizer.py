@@ -117,7 +117,7 @@ class PoseVisualizer(Visualizer):
             if values is not None and len(values) > 0:
                 owner, class_index = (
                     dic.get("file_name", "the photo"),
-                    annotations[i]["category_id"],
+                    annotations[i].get("category_id", 0),
                 )
                 self._draw_labelled_pose(values, boxes[i], owner, class_index)
         return self.output
