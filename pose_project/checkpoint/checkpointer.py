@@ -127,7 +127,12 @@ class PoseCheckpointer(DetectionCheckpointer):
                 raise InputError(f"{filename} is not of pycls: it has no model_state")
             weights = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
             return {"model": weights, "__author__": "pycls", "matching_heuristics": True}
-        return content if "model" in content else {"model": content}
+        if "model" not in content:
+            content = {"model": content}
+        address = getattr(self, "_parsed_url_during_load", None)  # release 0.6 has none
+        if address is not None and "matching_heuristics=True" in address.query:
+            content["matching_heuristics"] = True
+        return content
 
     def _load_model(self, checkpoint: Any) -> IncompatibleKeys:
         incompatible = super()._load_model(checkpoint)

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from detectron2 import modeling
 from detectron2.config import LazyConfig, instantiate
 
 from pose_project.engine import load_config
@@ -17,6 +18,8 @@ SYNTHETIC = str(ROOT / "configs/quick/synthetic.py")
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_every_config_loads_overrides_saves_and_builds(config, tmp_path):
+    if "vitdet" in config and not hasattr(modeling, "ViT"):
+        pytest.skip("release 0.6 of Detectron2 has no ViT")
     overrides = ["train.max_iter=7", "dataloader.test.dataset.names=other"]
     cfg = load_config(str(ROOT / config), overrides)
     saved = tmp_path / "config.yaml"
