@@ -8,9 +8,11 @@ at most twenty minutes on two cores. Exit code 1 if anything was lost.
 
 import argparse
 import logging
+import os
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pose_project.benchmark.soak import (
@@ -30,7 +32,7 @@ COMMAND = [
 ]
 REPORT = """# Reliability
 
-Written by `make soak`, about twenty minutes on two cores; nothing here is typed by hand.
+Written by `make soak`, at most twenty minutes on two cores; nothing here is typed by hand.
 
 | what was done | how often | what came of it |
 |---|---|---|
@@ -64,13 +66,23 @@ def get_parser() -> argparse.ArgumentParser:
 def soak(report: Path | None) -> int:
     """Run all parts; return 0 if nothing was lost, else 1."""
     start = time.monotonic()
-    with tempfile.TemporaryDirectory() as name:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # two lanes share the machine
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(2) as lanes:
         folder = Path(name)
-        kills = survive_kills(COMMAND, folder, kills=20, seed=0)
-        damaged = damage_checkpoints(folder / "checkpoints", tries=1000, seed=0)
-        fuzzed = fuzz(ROOT / "tests/fuzz/test_parsers.py", cases=10_000)
-        tools = fuzz(ROOT / "tests/fuzz/test_tools.py", cases=400)
-        memory = memory_slope(COMMAND, folder / "memory", iterations=2000)
+        runs = lanes.submit(
+            lambda: (
+                survive_kills(COMMAND, folder, kills=20, seed=0),
+                memory_slope(COMMAND, folder / "memory", iterations=2000),
+            )
+        )
+        inputs = lanes.submit(
+            lambda: (
+                damage_checkpoints(folder / "checkpoints", tries=1000, seed=0),
+                fuzz(ROOT / "tests/fuzz/test_parsers.py", cases=10_000),
+                fuzz(ROOT / "tests/fuzz/test_tools.py", cases=400),
+            )
+        )
+        (kills, memory), (damaged, fuzzed, tools) = runs.result(), inputs.result()
     exact = kills["rows_equal"] and kills["weights_equal"]
     table = [
         ("kills", kills["kills"], "metrics and weights equal" if exact else "**lost**"),

@@ -78,7 +78,7 @@ def test_a_killed_worker_restarts_and_ends_with_the_right_result(tmp_path):
 
 
 def test_a_frozen_process_is_named_and_the_last_checkpoint_stays(tmp_path):
-    agent = start(tmp_path / "run", "train.stall_timeout=4", restarts=0)
+    agent = start(tmp_path / "run", "train.stall_timeout=10", restarts=0)
     wait_for_rows(tmp_path / "run", 6, agent)
     frozen = worker(agent, rank=1)
     os.kill(frozen, signal.SIGSTOP)
