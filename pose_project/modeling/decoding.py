@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from pose_project.modeling.peak_search import (
-    PIXELS_PER_STEP,
     Peaks,
     improve_peaks,
     peaks_by_search,
     peaks_of_enlarged,
+    pixels_per_step,
 )
 
 _MAPS_PER_CHUNK = 256  # on a CPU: what fits into its caches
@@ -101,16 +101,17 @@ def _highest_pixels(logits: Tensor, sizes_wh: Tensor) -> Peaks:
     longest_wh = known_wh.amax(dim=0).tolist()
     if num_people * num_keypoints * math.prod(longest_wh) <= _FEW_PIXELS:
         return peaks_of_enlarged(logits, sizes_wh, longest_wh)
-    area = known_wh.prod(dim=1)
-    is_small = (area < _SMALL_AREA * side**2) | (known_wh < side).any(dim=1)
-    by_area = area.argsort()
-    whole = [by_area[is_small[by_area]]]
-    for chunk in _split_by_maps(by_area[~is_small[by_area]], num_keypoints, logits.device):
+    longest = known_wh.amax(dim=1)
+    by_size = longest.argsort()
+    is_small = (known_wh.prod(dim=1) < _SMALL_AREA * side**2) | (known_wh.amin(dim=1) < side)
+    is_small = is_small[by_size]
+    whole = [by_size[is_small]]
+    for chunk in _split_by_maps(by_size[~is_small], num_keypoints, logits.device):
         people, longest_wh = chunk.to(logits.device), known_wh[chunk].amax(dim=0).tolist()
         found, is_open = _search(logits[people], sizes_wh[people], longest_wh)
         peaks.values[people], peaks.pixels[people] = found
         whole.append(chunk[is_open])
-    for chunk in _split_by_pixels(torch.cat(whole), known_wh, num_keypoints):
+    for chunk in _split_by_pixels(torch.cat(whole), longest, num_keypoints, logits.device):
         people, longest_wh = chunk.to(logits.device), known_wh[chunk].amax(dim=0).tolist()
         found = peaks_of_enlarged(logits[people], sizes_wh[people], longest_wh)
         peaks.values[people], peaks.pixels[people] = found
@@ -140,20 +141,20 @@ def _split_by_maps(people: Tensor, num_keypoints: int, device: torch.device) -> 
     return (each for each in people.split(max(1, most // num_keypoints)) if len(each))
 
 
-def _split_by_pixels(people: Tensor, sizes_wh: Tensor, num_keypoints: int) -> Iterator[Tensor]:
-    """Yield people of similar size, as many as give ``PIXELS_PER_STEP``, or one."""
-    people = people[sizes_wh[people].prod(dim=1).argsort()]
-    sizes = sizes_wh[people].tolist()
-    start = 0
-    while start < len(people):
-        stop, width, height = start, 0, 0
-        while stop < len(people):
-            width, height = max(width, sizes[stop][0]), max(height, sizes[stop][1])
-            if (
-                stop > start
-                and (stop + 1 - start) * width * height * num_keypoints > PIXELS_PER_STEP
-            ):
-                break
-            stop += 1
-        yield people[start:stop]
-        start = stop
+def _split_by_pixels(
+    people: Tensor, longest: Tensor, num_keypoints: int, device: torch.device
+) -> Iterator[Tensor]:
+    """Yield people of similar size, so many that their enlarged maps fill one step, or one person.
+
+    Args:
+        people: numbers of people.
+        longest: (R,) the longer side of everyone.
+        num_keypoints: K.
+        device: where they will be enlarged.
+    """
+    people = people[longest[people].argsort()]
+    # within a chunk all are padded to the largest, so sizes may differ by sqrt(2) at most
+    octave = (2 * longest[people].double().log2()).ceil()
+    step = (num_keypoints * octave.exp2()).cumsum(0) // pixels_per_step(device)
+    _, counts = torch.stack([octave, step]).unique_consecutive(dim=1, return_counts=True)
+    return iter(people.split(counts.tolist())) if len(people) else iter(())

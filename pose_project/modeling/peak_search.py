@@ -24,7 +24,9 @@ from pose_project.modeling.bicubic import (
     pixel_positions,
 )
 
-PIXELS_PER_STEP = 1_000_000  # 4 MB; a step needs about four times as much
+# A step needs about four times as much in float32. On a CPU it should stay in the caches; a GPU
+# wants few large steps.
+_PIXELS_PER_STEP, _PIXELS_PER_GPU_STEP = 500_000, 8_000_000
 
 
 class Peaks(NamedTuple):
@@ -47,6 +49,11 @@ class Patches(NamedTuple):
     def select(self, which: Tensor) -> "Patches":
         """Return those of a mask or an index."""
         return Patches(self.map_of[which], self.yx[which])
+
+
+def pixels_per_step(device: torch.device) -> int:
+    """Return how many enlarged pixels to have in memory at once; a single map may have more."""
+    return _PIXELS_PER_STEP if device.type == "cpu" else _PIXELS_PER_GPU_STEP
 
 
 def peaks_by_search(maps: Tensor, sizes_wh: Tensor, longest_wh: list[int]) -> tuple[Peaks, Patches]:
@@ -80,7 +87,7 @@ def improve_peaks(
     """Return the highest pixels of ``peaks`` and of the patches around ``cells``."""
     patches = _patches_above(maps, peaks.values, cells)
     per_patch = math.prod(_most_pixels(longest, maps.shape[-1]) for longest in longest_wh)
-    per_step = max(1, PIXELS_PER_STEP // per_patch)
+    per_step = max(1, pixels_per_step(maps.device) // per_patch)
     for map_of, yx in zip(patches.map_of.split(per_step), patches.yx.split(per_step), strict=True):
         values, pixels = _peaks_of_patches(maps, sizes_wh, longest_wh, Patches(map_of, yx))
         highest = peaks.values.scatter_reduce(0, map_of, values, "amax")

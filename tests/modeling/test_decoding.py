@@ -119,8 +119,7 @@ def test_chunks_of_any_size_give_the_same(kind, monkeypatch):
     monkeypatch.setattr(decoding, "_FEW_PIXELS", 0)
     for maps, pixels in ((1, 1), (6, 10_000), (1000, 10**7)):
         monkeypatch.setattr(decoding, "_MAPS_PER_CHUNK", maps)
-        monkeypatch.setattr(decoding, "PIXELS_PER_STEP", pixels)
-        monkeypatch.setattr(peak_search, "PIXELS_PER_STEP", pixels)
+        monkeypatch.setattr(peak_search, "_PIXELS_PER_STEP", pixels)
         decoded = decode_heatmaps(logits, boxes)
         torch.testing.assert_close(decoded[..., 2:], expected[..., 2:])
         check(logits, boxes)
