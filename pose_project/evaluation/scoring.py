@@ -41,7 +41,6 @@ def score_results(
     Raises:
         InputError: if the ground truth cannot be read.
     """
-    results = [dict(each) for each in results]  # both libraries add keys to what they are given
     # both print what they do; hotcoco warns of sigmas that are not COCO's, as a dataset's may be
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="hotcoco: kpt_oks_sigmas")
@@ -78,7 +77,7 @@ def load_ground_truth(json_file: str, engine: str) -> Any:
 
 def _load_results(truth: COCO, results: list[dict[str, Any]]) -> COCO:
     if results:
-        return truth.loadRes(results)
+        return truth.loadRes([dict(each) for each in results])  # it adds keys to what it is given
     empty = COCO()  # loadRes looks at the first result, so it cannot take none
     empty.dataset = {**truth.dataset, "annotations": []}
     empty.createIndex()
