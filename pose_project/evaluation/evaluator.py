@@ -13,7 +13,7 @@ from detectron2.evaluation import COCOEvaluator
 from detectron2.utils import comm
 
 from pose_project.data import get_schema, resolve_dataset
-from pose_project.evaluation.results import Detections
+from pose_project.evaluation.results import Detections, without_garbage_collection
 from pose_project.evaluation.scoring import ENGINES, load_ground_truth, score_results
 from pose_project.evaluation.tables import METRICS, format_table, stats_to_metrics
 from pose_project.structures import KeypointSchema
@@ -74,6 +74,7 @@ class PoseEvaluator(COCOEvaluator):
             detections = Detections.of_photo(returned["instances"], given["image_id"])
             self._predictions.append(detections)
 
+    @without_garbage_collection()
     def evaluate(self, img_ids: list[int] | None = None) -> dict[str, dict[str, float]]:
         """Score everything that was processed, in all processes.
 
