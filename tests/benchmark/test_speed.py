@@ -1,5 +1,7 @@
 """The comparisons themselves, at small sizes: that they run, agree, and notice what is wrong."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from conftest import load_tool
@@ -11,7 +13,10 @@ from pose_project.benchmark import (
     measure_decoding,
     measure_evaluation,
 )
+from pose_project.benchmark.compare import peak_memory_mb
+from pose_project.benchmark.decoding_speed import make_heatmaps
 from pose_project.benchmark.report import write_report
+from pose_project.modeling import decode_heatmaps
 from pose_project.utils.errors import InputError
 
 CPU = torch.device("cpu")
@@ -37,6 +42,21 @@ def test_decoding_that_is_wrong_is_noticed(monkeypatch):
     ours = decoding_speed.decode_heatmaps
     monkeypatch.setattr(decoding_speed, "decode_heatmaps", lambda x, boxes: ours(x + 1e-2, boxes))
     assert not any(each.is_same for each in measure_decoding("detectron2", CPU))
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is from /proc")
+@pytest.mark.parametrize(
+    ("kind", "count"), [("noise", 100), ("no patch can be ruled out", 3)], ids=["search", "whole"]
+)
+def test_memory_of_decoding_is_bounded(kind, count):
+    """A hundred people as large as a photo: enlarged all at once they would take 7 GB."""
+    logits = make_heatmaps("noise", count, torch.Generator().manual_seed(0))
+    if kind != "noise":
+        cells = torch.arange(56)
+        logits = logits.sign_().abs_() * (((cells + cells[:, None]) % 2) * 2 - 1)
+    boxes = torch.tensor([[0.0, 0.0, 1333.0, 800.0]]).expand(count, -1)
+    _, megabytes = peak_memory_mb(lambda: decode_heatmaps(logits, boxes), CPU)
+    assert megabytes < 300
 
 
 def test_evaluation():
