@@ -1,6 +1,7 @@
 """Two ways to do the same work, run in turn on the same machine: time, memory, and difference."""
 
 import ctypes
+import gc
 import math
 import statistics
 import sys
@@ -173,6 +174,7 @@ def _status_bytes(name: str) -> int:
 
 
 def _time(function: Callable[[], Any], device: torch.device) -> float:
+    gc.collect()  # or the garbage of one side would be collected in the time of the other
     _synchronize(device)
     start = time.perf_counter()
     output = function()

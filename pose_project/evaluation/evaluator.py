@@ -14,7 +14,7 @@ from detectron2.utils import comm
 
 from pose_project.data import get_schema, resolve_dataset
 from pose_project.evaluation.results import Detections, without_garbage_collection
-from pose_project.evaluation.scoring import ENGINES, load_ground_truth, score_results
+from pose_project.evaluation.scoring import ENGINES, Scorer, load_ground_truth
 from pose_project.evaluation.tables import METRICS, format_table, stats_to_metrics
 from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
@@ -105,12 +105,16 @@ class PoseEvaluator(COCOEvaluator):
         if not self._do_evaluation:
             logger.info("%s has no annotations: nothing to score.", self.dataset_name)
             return {}
-        scores = {}
+        scores, scorer = {}, self._scorer(results)
         for task in self._tasks or self._tasks_of(results):
             if task == "keypoints" and self.schema.categories:
                 scores |= self._score_categories(results, img_ids)
+            elif task == "segm":
+                # with a box the APIs would take its area, not the mask's, for small/medium/large
+                masks = [{k: v for k, v in each.items() if k != "bbox"} for each in results]
+                scores[task] = self._score(self._scorer(masks), task, img_ids)
             else:
-                scores[task] = self._score(results, task, img_ids)
+                scores[task] = self._score(scorer, task, img_ids)
         for name, metrics in scores.items():
             table = format_table("keypoints" if name.startswith("keypoints") else name, metrics)
             logger.info("%s on %s:\n%s", name, self.dataset_name, table)
@@ -152,36 +156,30 @@ class PoseEvaluator(COCOEvaluator):
         for id_, index in self._category_ids().items():
             name, schema = self.schema.categories[index]
             own = [each for each in results if each["category_id"] == id_]
-            scores[f"keypoints_{name}"] = self._score(own, "keypoints", img_ids, schema, [id_])
+            scores[f"keypoints_{name}"] = self._score(
+                self._scorer(own), "keypoints", img_ids, schema, [id_]
+            )
         mean = {}
         for metric in next(iter(scores.values())):
             defined = [each[metric] for each in scores.values() if not math.isnan(each[metric])]
             mean[metric] = sum(defined) / len(defined) if defined else math.nan
         return {"keypoints": mean, **scores}
 
+    def _scorer(self, results: list[dict[str, Any]]) -> Scorer:
+        json_file = MetadataCatalog.get(self.dataset_name).json_file
+        return Scorer(json_file, results, self.engine)
+
     def _score(
         self,
-        results: list[dict[str, Any]],
+        scorer: Scorer,
         task: str,
         img_ids: list[int] | None,
         schema: KeypointSchema | None = None,
         cat_ids: list[int] | None = None,
     ) -> dict[str, float]:
-        if task == "segm":
-            # With a box the APIs would take its area, not the mask's, for small/medium/large.
-            results = [{k: v for k, v in each.items() if k != "bbox"} for each in results]
         schema = schema or self.schema
         sigmas = None if schema is None else list(schema.oks_sigmas)
-        json_file = MetadataCatalog.get(self.dataset_name).json_file
-        stats = score_results(
-            json_file,
-            results,
-            task,
-            sigmas,
-            self.engine,
-            img_ids,
-            cat_ids or list(self._category_ids()),
-        )
+        stats = scorer.score(task, sigmas, img_ids, cat_ids or list(self._category_ids()))
         return stats_to_metrics(task, stats)
 
     def _check_keypoints(self, detections: Detections) -> None:
