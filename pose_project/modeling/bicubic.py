@@ -20,10 +20,10 @@ the largest of the 4 x 4 control points that its four corner cells have towards 
 
     f + p d_x + q d_y + p q d_xy,    p, q in {0, +1} or {0, -1},
 
-with d_xy = d_x of d_y. Over all signs they stay below f + |d_x| + |d_y| + |d_xy|: where this is
-below a value that some pixel has, none of the four patches around the cell holds the maximum. The
-bound is sharp to second order: near a smooth peak of height h it exceeds the map by a part of h
-that falls with the square of the peak's width, so that a dozen of 3,249 patches remain.
+with d_xy = d_x of d_y. Over all signs they stay below f + |d_x| + |d_y| + |d_xy|. A patch holds
+nothing above a value that none of its four corner cells' control points exceed: where that sum does
+not exceed it, the cell speaks for none of the four patches around it. Near a smooth peak the bound
+is above the map by little, so that a dozen of 3,249 patches remain.
 """
 
 import torch
