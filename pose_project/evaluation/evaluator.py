@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pycocotools.mask as mask_util
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import COCOEvaluator
-from detectron2.structures import BoxMode, Instances
 from detectron2.utils import comm
 
 from pose_project.data import get_schema, resolve_dataset
-from pose_project.evaluation.scoring import ENGINES, load_ground_truth, score_results
+from pose_project.evaluation.results import Detections, without_garbage_collection
+from pose_project.evaluation.scoring import ENGINES, Scorer, load_ground_truth
 from pose_project.evaluation.tables import METRICS, format_table, stats_to_metrics
-from pose_project.structures import KeypointSchema, continuous_to_coco
+from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import write_text_atomic
 
@@ -65,16 +64,17 @@ class PoseEvaluator(COCOEvaluator):
         self.schema = get_schema(dataset_name) if tasks is None or "keypoints" in tasks else None
 
     def process(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
-        """Keep the predictions of some photos, as COCO results.
+        """Keep the predictions of some photos.
 
         Args:
             inputs: what the model was given; ``image_id`` is read.
             outputs: what it returned; ``instances`` in the space of the original photo.
         """
         for given, returned in zip(inputs, outputs, strict=True):
-            results = instances_to_coco_results(returned["instances"], given["image_id"])
-            self._predictions.append({"image_id": given["image_id"], "instances": results})
+            detections = Detections.of_photo(returned["instances"], given["image_id"])
+            self._predictions.append(detections)
 
+    @without_garbage_collection()
     def evaluate(self, img_ids: list[int] | None = None) -> dict[str, dict[str, float]]:
         """Score everything that was processed, in all processes.
 
@@ -95,8 +95,9 @@ class PoseEvaluator(COCOEvaluator):
             if not comm.is_main_process():
                 return {}
             predictions = list(itertools.chain(*gathered))
-        results = list(itertools.chain(*(each["instances"] for each in predictions)))
-        self._check_keypoints(results)
+        detections = Detections.of_photos(predictions)
+        self._check_keypoints(detections)
+        results = detections.to_coco()
         self._to_dataset_categories(results)
         if self._output_dir:
             path = Path(self._output_dir) / "coco_instances_results.json"
@@ -104,12 +105,16 @@ class PoseEvaluator(COCOEvaluator):
         if not self._do_evaluation:
             logger.info("%s has no annotations: nothing to score.", self.dataset_name)
             return {}
-        scores = {}
+        scores, scorer = {}, self._scorer(results)
         for task in self._tasks or self._tasks_of(results):
             if task == "keypoints" and self.schema.categories:
                 scores |= self._score_categories(results, img_ids)
+            elif task == "segm":
+                # with a box the APIs would take its area, not the mask's, for small/medium/large
+                masks = [{k: v for k, v in each.items() if k != "bbox"} for each in results]
+                scores[task] = self._score(self._scorer(masks), task, img_ids)
             else:
-                scores[task] = self._score(results, task, img_ids)
+                scores[task] = self._score(scorer, task, img_ids)
         for name, metrics in scores.items():
             table = format_table("keypoints" if name.startswith("keypoints") else name, metrics)
             logger.info("%s on %s:\n%s", name, self.dataset_name, table)
@@ -151,80 +156,39 @@ class PoseEvaluator(COCOEvaluator):
         for id_, index in self._category_ids().items():
             name, schema = self.schema.categories[index]
             own = [each for each in results if each["category_id"] == id_]
-            scores[f"keypoints_{name}"] = self._score(own, "keypoints", img_ids, schema, [id_])
+            scores[f"keypoints_{name}"] = self._score(
+                self._scorer(own), "keypoints", img_ids, schema, [id_]
+            )
         mean = {}
         for metric in next(iter(scores.values())):
             defined = [each[metric] for each in scores.values() if not math.isnan(each[metric])]
             mean[metric] = sum(defined) / len(defined) if defined else math.nan
         return {"keypoints": mean, **scores}
 
+    def _scorer(self, results: list[dict[str, Any]]) -> Scorer:
+        json_file = MetadataCatalog.get(self.dataset_name).json_file
+        return Scorer(json_file, results, self.engine)
+
     def _score(
         self,
-        results: list[dict[str, Any]],
+        scorer: Scorer,
         task: str,
         img_ids: list[int] | None,
         schema: KeypointSchema | None = None,
         cat_ids: list[int] | None = None,
     ) -> dict[str, float]:
-        if task == "segm":
-            # With a box the APIs would take its area, not the mask's, for small/medium/large.
-            results = [{k: v for k, v in each.items() if k != "bbox"} for each in results]
         schema = schema or self.schema
         sigmas = None if schema is None else list(schema.oks_sigmas)
-        json_file = MetadataCatalog.get(self.dataset_name).json_file
-        stats = score_results(
-            json_file,
-            results,
-            task,
-            sigmas,
-            self.engine,
-            img_ids,
-            cat_ids or list(self._category_ids()),
-        )
+        stats = scorer.score(task, sigmas, img_ids, cat_ids or list(self._category_ids()))
         return stats_to_metrics(task, stats)
 
-    def _check_keypoints(self, results: list[dict[str, Any]]) -> None:
-        if self.schema is None:
+    def _check_keypoints(self, detections: Detections) -> None:
+        if self.schema is None or detections.keypoints is None:
             return
-        expected = self.schema.num_keypoints
-        for each in results:
-            if len(each.get("keypoints", ())) not in (0, 3 * expected):
-                raise InputError(
-                    f"the model predicts {len(each['keypoints']) // 3} keypoints, dataset "
-                    f"{self.dataset_name!r} has {expected}, and there are "
-                    f"{len(self.schema.oks_sigmas)} OKS sigmas; the three must agree"
-                )
-
-
-def instances_to_coco_results(instances: Instances, image_id: int) -> list[dict[str, Any]]:
-    """Return the predictions for one photo in COCO's results format.
-
-    Args:
-        instances: with ``pred_boxes scores pred_classes`` and, if there, ``pred_keypoints`` and
-            ``pred_masks``, in the space of the original photo; not changed.
-        image_id: the photo's id.
-
-    Returns:
-        One dict an instance: ``bbox`` XYWH, ``score``, ``category_id`` (still contiguous),
-        ``keypoints`` as 3 K numbers with x and y as pixel indices, ``segmentation`` as RLE.
-    """
-    boxes = instances.pred_boxes.tensor.detach().cpu().numpy()
-    columns: dict[str, list[Any]] = {
-        "bbox": BoxMode.convert(boxes, BoxMode.XYXY_ABS, BoxMode.XYWH_ABS).tolist(),
-        "score": instances.scores.tolist(),
-        "category_id": instances.pred_classes.tolist(),
-    }
-    if instances.has("pred_keypoints"):
-        keypoints = continuous_to_coco(instances.pred_keypoints.detach().cpu().numpy())
-        columns["keypoints"] = keypoints.reshape(len(keypoints), 3 * keypoints.shape[1]).tolist()
-    if instances.has("pred_masks"):
-        columns["segmentation"] = [_encode_mask(mask) for mask in instances.pred_masks.cpu()]
-    return [
-        {"image_id": image_id, **dict(zip(columns, values, strict=True))}
-        for values in zip(*columns.values(), strict=True)
-    ]
-
-
-def _encode_mask(mask: Any) -> dict[str, Any]:
-    rle = mask_util.encode(np.asfortranarray(mask.numpy().astype(np.uint8)))
-    return {"size": rle["size"], "counts": rle["counts"].decode("ascii")}
+        expected, predicted = self.schema.num_keypoints, detections.keypoints.shape[1]
+        if detections.image_ids and predicted != expected:
+            raise InputError(
+                f"the model predicts {predicted} keypoints, dataset {self.dataset_name!r} has "
+                f"{expected}, and there are {len(self.schema.oks_sigmas)} OKS sigmas; the three "
+                "must agree"
+            )

@@ -24,44 +24,73 @@ def score_results(
     img_ids: list[int] | None = None,
     cat_ids: list[int] | None = None,
 ) -> np.ndarray:
-    """Return ``COCOeval.stats`` of results in COCO's format.
+    """Return ``COCOeval.stats`` of results in COCO's format; see :class:`Scorer`."""
+    return Scorer(json_file, results, engine).score(task, oks_sigmas, img_ids, cat_ids)
+
+
+class Scorer:
+    """Ground truth and results, to be scored for one task after the other.
 
     Args:
         json_file: ground truth.
         results: COCO results; may be empty; not changed.
-        task: ``bbox``, ``segm`` or ``keypoints``.
-        oks_sigmas: K constants for ``keypoints``; None for COCO's.
         engine: one of ``ENGINES``.
-        img_ids: the photos to score; None for all.
-        cat_ids: the categories to score; None for all.
-
-    Returns:
-        10 numbers for keypoints, 12 otherwise, in 0-1, -1 where undefined.
 
     Raises:
         InputError: if the ground truth cannot be read.
     """
-    results = [dict(each) for each in results]  # both libraries add keys to what they are given
-    # both print what they do; hotcoco warns of sigmas that are not COCO's, as a dataset's may be
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="hotcoco: kpt_oks_sigmas")
-        truth = load_ground_truth(json_file, engine)
-        if engine == "hotcoco":
-            evaluation = hotcoco.COCOeval(truth, truth.loadRes(results), task)
-        else:
-            evaluation = COCOeval(truth, _load_results(truth, results), task)
-        if task == "keypoints" and oks_sigmas is not None:
-            evaluation.params.kpt_oks_sigmas = (
-                oks_sigmas if engine == "hotcoco" else np.array(oks_sigmas)
-            )
-        if img_ids is not None:
-            evaluation.params.imgIds = list(img_ids)
-        if cat_ids is not None:
-            evaluation.params.catIds = list(cat_ids)
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return np.asarray(evaluation.stats, dtype=np.float64)
+
+    def __init__(self, json_file: str, results: list[dict[str, Any]], engine: str) -> None:
+        self._json_file, self._results, self._engine = json_file, results, engine
+        self._loaded = self._load()
+
+    def score(
+        self,
+        task: str,
+        oks_sigmas: list[float] | None = None,
+        img_ids: list[int] | None = None,
+        cat_ids: list[int] | None = None,
+    ) -> np.ndarray:
+        """Return ``COCOeval.stats``.
+
+        Args:
+            task: ``bbox``, ``segm`` or ``keypoints``.
+            oks_sigmas: K constants for ``keypoints``; None for COCO's.
+            img_ids: the photos to score; None for all.
+            cat_ids: the categories to score; None for all.
+
+        Returns:
+            10 numbers for keypoints, 12 otherwise, in 0-1, -1 where undefined.
+        """
+        # both print what they do; hotcoco warns of sigmas that are not COCO's, as a dataset's may
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="hotcoco: kpt_oks_sigmas")
+            if self._engine == "hotcoco":
+                evaluation = hotcoco.COCOeval(*self._loaded, task)
+            else:
+                # pycocotools marks the ground truth that a task ignores, for later tasks as well
+                evaluation = COCOeval(*(self._loaded or self._load()), task)
+                self._loaded = None
+            if task == "keypoints" and oks_sigmas is not None:
+                evaluation.params.kpt_oks_sigmas = (
+                    oks_sigmas if self._engine == "hotcoco" else np.array(oks_sigmas)
+                )
+            if img_ids is not None:
+                evaluation.params.imgIds = list(img_ids)
+            if cat_ids is not None:
+                evaluation.params.catIds = list(cat_ids)
+            evaluation.evaluate()
+            evaluation.accumulate()
+            evaluation.summarize()
+        return np.asarray(evaluation.stats, dtype=np.float64)
+
+    def _load(self) -> tuple[Any, Any]:
+        """Return the engine's objects of ground truth and results."""
+        with contextlib.redirect_stdout(io.StringIO()):
+            truth = load_ground_truth(self._json_file, self._engine)
+            if self._engine == "hotcoco":
+                return truth, truth.loadRes(self._results)
+            return truth, _load_results(truth, self._results)
 
 
 def load_ground_truth(json_file: str, engine: str) -> Any:
@@ -78,7 +107,7 @@ def load_ground_truth(json_file: str, engine: str) -> Any:
 
 def _load_results(truth: COCO, results: list[dict[str, Any]]) -> COCO:
     if results:
-        return truth.loadRes(results)
+        return truth.loadRes([dict(each) for each in results])  # it adds keys to what it is given
     empty = COCO()  # loadRes looks at the first result, so it cannot take none
     empty.dataset = {**truth.dataset, "annotations": []}
     empty.createIndex()

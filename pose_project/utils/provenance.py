@@ -32,10 +32,16 @@ def collect_provenance() -> dict[str, Any]:
     }
 
 
-def device_name() -> str:
-    """Return the GPU's name, or the processor's architecture and number of threads."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
+def device_name(device: torch.device | None = None) -> str:
+    """Return the GPU's name, or the processor's architecture and number of threads.
+
+    Args:
+        device: by default the GPU if there is one.
+    """
+    if device is None:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
     return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
 
 

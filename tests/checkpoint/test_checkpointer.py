@@ -3,6 +3,7 @@ import pickle
 import resource
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -73,20 +74,24 @@ def test_all_damaged(checkpointer, tmp_path):
         checkpointer.newest_intact()
 
 
-@pytest.fixture
+@contextmanager
 def full_disk() -> Iterator[None]:
     """Files cannot grow beyond 1,000 bytes, which ends a write as a full disk does."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:  # before pytest writes to a file of its own
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_full_disk_keeps_the_last_good_one(checkpointer, tmp_path, request):
+def test_a_full_disk_keeps_the_last_good_one(checkpointer, tmp_path):
     checkpointer.save("model_final", iteration=1)
     before = sorted((path.name, path.read_bytes()) for path in tmp_path.iterdir())
-    request.getfixturevalue("full_disk")
-    with pytest.raises(OSError, match=r"model_final\.pth cannot be written, \d+ MB are free"):
+    with (
+        pytest.raises(OSError, match=r"model_final\.pth cannot be written, \d+ MB are free"),
+        full_disk(),
+    ):
         checkpointer.save("model_final", iteration=2)
     assert sorted((path.name, path.read_bytes()) for path in tmp_path.iterdir()) == before
 
