@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.utils.events import EventStorage
+from detectron2.utils.logger import setup_logger
 
+from pose_project.engine.run_folder import LOGGERS
 from pose_project.structures import COCO_PERSON
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,6 +64,16 @@ def registered_datasets() -> Iterator[None]:
     for name in set(DatasetCatalog.list()) - before:
         DatasetCatalog.remove(name)
         MetadataCatalog.remove(name)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Tools log to the standard output that a test captures; that ends with the test."""
+    yield
+    for name in LOGGERS:
+        logging.getLogger(name).handlers.clear()
+    logging.getLogger("detectron2.engine.train_loop").filters.clear()
+    setup_logger.cache_clear()
 
 
 @pytest.fixture

@@ -16,10 +16,14 @@ CONFIGS = sorted(
 SYNTHETIC = str(ROOT / "configs/quick/synthetic.py")
 
 
-@pytest.mark.parametrize("config", CONFIGS)
-def test_every_config_loads_overrides_saves_and_builds(config, tmp_path):
+def skip_vitdet_on_release_06(config: str) -> None:
     if "vitdet" in config and not hasattr(modeling, "ViT"):
         pytest.skip("release 0.6 of Detectron2 has no ViT")
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_every_config_loads_overrides_saves_and_builds(config, tmp_path):
+    skip_vitdet_on_release_06(config)
     overrides = ["train.max_iter=7", "dataloader.test.dataset.names=other"]
     cfg = load_config(str(ROOT / config), overrides)
     saved = tmp_path / "config.yaml"
@@ -95,6 +99,8 @@ def test_epochs_on_the_command_line_count():
     assert load_config(SYNTHETIC, ["train.epochs=2", "train.max_iter=9"]).train.max_iter == 9
 
 
-def test_every_config_has_a_folder_of_its_own():
-    folders = [load_config(str(ROOT / config)).train.output_dir for config in CONFIGS]
-    assert len(set(folders)) == len(folders) == len(CONFIGS)
+@pytest.mark.parametrize("config", CONFIGS)
+def test_every_config_has_a_folder_of_its_own(config):
+    skip_vitdet_on_release_06(config)
+    folder = Path(load_config(str(ROOT / config)).train.output_dir)
+    assert folder.name == Path(config).stem
