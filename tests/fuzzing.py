@@ -2,8 +2,12 @@
 
 import math
 import os
+import sys
+import traceback
 
-from conftest import person
+from conftest import load_tool, person
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data.datasets.builtin import register_all_coco
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
@@ -70,3 +74,33 @@ VALID = {
     ],
 }
 PLACES = [path for path in paths_in(VALID) if path]
+
+
+def call_tool(name: str, arguments: tuple[str, ...], data: str) -> None:
+    """Run a tool in this process, which is made for it, and end with its exit code; 99 is a crash.
+
+    Args:
+        name: of the tool.
+        arguments: of its command line.
+        data: a folder in COCO's layout; gets ``stderr.txt``.
+    """
+    os.environ["DETECTRON2_DATASETS"] = data
+    with open(f"{data}/stderr.txt", "w") as sys.stderr, open(os.devnull, "w") as sys.stdout:
+        code: object = 99
+        try:
+            point_coco_to(data)
+            code = load_tool(name).main(list(arguments))
+        except SystemExit as stop:
+            code = stop.code
+        except BaseException:
+            traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(int(code))
+
+
+def point_coco_to(data: str) -> None:
+    """Detectron2 reads DETECTRON2_DATASETS when it is imported, which has happened already."""
+    for name in list(DatasetCatalog.list()):
+        DatasetCatalog.remove(name)
+        MetadataCatalog.remove(name)
+    register_all_coco(data)

@@ -4,21 +4,17 @@
 """
 
 import json
-import os
+import multiprocessing
 import shutil
-import sys
 import tempfile
-import time
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, load_tool
-from fuzzing import CASES, PLACES, VALID, damage, edits, fuzz, replaced, values
+from conftest import ROOT
+from fuzzing import CASES, PLACES, VALID, call_tool, damage, edits, fuzz, replaced, values
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -39,52 +35,25 @@ SECONDS = 120
 fuzz_tool = settings(fuzz, max_examples=min(CASES // 8, 50), phases=[Phase.generate])
 
 
+# Children of a server that has everything imported and has computed nothing: a process that has
+# trained cannot be forked.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["pose_project.engine", "detectron2.engine", "hotcoco", "cv2"])
+
+
 def call(tool: str, *arguments: str, data: Path) -> None:
-    """Call a tool in a child of this process, which has everything imported already."""
-    stderr = data / "stderr.txt"
-    main: Callable[[list[str]], int] = load_tool(tool).main
-    child = os.fork()
-    if child == 0:
-        code = 99
-        try:
-            os.environ["DETECTRON2_DATASETS"] = str(data)
-            with open(stderr, "w") as errors, open(os.devnull, "w") as nothing:
-                sys.stdout, sys.stderr = nothing, errors
-                try:
-                    point_coco_to(data)
-                    code = main(list(arguments))
-                except SystemExit as stop:
-                    code = stop.code
-                except BaseException:
-                    traceback.print_exc()
-        finally:
-            os._exit(code)
-    deadline = time.monotonic() + SECONDS
-    while (done := os.waitpid(child, os.WNOHANG))[0] == 0:
-        if time.monotonic() > deadline:
-            os.kill(child, 9)
-            os.waitpid(child, 0)
-            raise AssertionError(f"{tool} hangs: {stderr.read_text()[-2000:]}")
-        time.sleep(0.01)
-    code, text = os.waitstatus_to_exitcode(done[1]), stderr.read_text()
-    assert code in (0, 2), (code, text[-3000:])
+    """Call a tool in a process of its own."""
+    child = FORKS.Process(target=call_tool, args=(tool, arguments, str(data)))
+    child.start()
+    child.join(SECONDS)
+    text = (data / "stderr.txt").read_text()
+    if child.exitcode is None:
+        child.kill()
+        raise AssertionError(f"{tool} hangs: {text[-2000:]}")
+    assert child.exitcode in (0, 2), (child.exitcode, text[-3000:])
     assert "Traceback" not in text, text[-3000:]
     lines = [line for line in text.splitlines() if line.startswith("error: ")]
-    assert len(lines) == (code == 2), text[-3000:]
-
-
-def point_coco_to(data: Path) -> None:
-    """Detectron2 reads DETECTRON2_DATASETS when it is imported, which the parent has done."""
-    from detectron2.data import MetadataCatalog
-    from detectron2.data.catalog import DatasetCatalog
-    from detectron2.data.datasets.builtin import register_all_coco
-
-    names = [name for name in DatasetCatalog.list() if name.startswith("keypoints_coco_2017")]
-    for name in list(DatasetCatalog.list()):
-        DatasetCatalog.remove(name)
-        MetadataCatalog.remove(name)
-    register_all_coco(str(data))
-    assert set(names) <= set(DatasetCatalog.list())
+    assert len(lines) == (child.exitcode == 2), text[-3000:]
 
 
 class World:
