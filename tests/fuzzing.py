@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pose_project.structures import COCO_PERSON
 
 CASES = int(os.environ.get("POSE_PROJECT_FUZZ_CASES", "40"))
+CALLS = int(os.environ.get("POSE_PROJECT_FUZZ_CALLS", "5"))
 fuzz = settings(
     max_examples=CASES,
     deadline=None,

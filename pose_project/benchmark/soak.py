@@ -129,16 +129,19 @@ def memory_slope(command: list[str], folder: Path, iterations: int) -> dict[str,
     }
 
 
-def fuzz(tests: Path, cases: int) -> dict[str, Any]:
-    """Run fuzz tests with ``cases`` cases each; those of whole tools take an eighth.
+def fuzz(tests: Path, variable: str, cases: int) -> dict[str, Any]:
+    """Run fuzz tests with ``cases`` cases each.
+
+    Args:
+        tests: a file of them.
+        variable: of the environment, by which they learn the number.
+        cases: the number.
 
     Returns:
         ``cases``; ``passed``: whether none ended in anything but one error; pytest's ``summary``.
     """
     command = [sys.executable, "-m", "pytest", "-q", str(tests), "-p", "no:cacheprovider"]
-    done = subprocess.run(
-        ["env", f"POSE_PROJECT_FUZZ_CASES={cases}", *command], capture_output=True, text=True
-    )
+    done = subprocess.run(["env", f"{variable}={cases}", *command], capture_output=True, text=True)
     return {"cases": cases, "passed": done.returncode == 0, "summary": done.stdout.splitlines()[-1]}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from pose_project.utils.errors import InputError
 
 # Larger than any photo; beyond it, numbers overflow somewhere or cost memory.
-_LARGEST_COORDINATE = 1e6
+LARGEST_COORDINATE = 1e6
 # Memory at the peak of reading, in sizes of the file; COCO's annotations take ten.
 _MEMORY_PER_BYTE = 12
 
@@ -38,7 +38,7 @@ def check_dataset_dicts(source: str, dicts: list[dict[str, Any]], num_keypoints:
         if not isinstance(photo.get("file_name"), str):
             raise InputError(f"{where}: file_name is {photo.get('file_name')!r}")
         for side in ("height", "width"):
-            if not isinstance(photo.get(side), int) or not 0 < photo[side] < _LARGEST_COORDINATE:
+            if not isinstance(photo.get(side), int) or not 0 < photo[side] < LARGEST_COORDINATE:
                 raise InputError(f"{where}: {side} is {photo.get(side)!r}, not a number of pixels")
         for annotation in photo["annotations"]:
             if not _are_numbers(annotation.get("bbox"), 4):
@@ -63,5 +63,5 @@ def _are_numbers(values: Any, count: int) -> bool:
         isinstance(values, list)
         and len(values) == count
         # NaN is not smaller than anything
-        and all(isinstance(v, (int, float)) and abs(v) < _LARGEST_COORDINATE for v in values)
+        and all(isinstance(v, (int, float)) and abs(v) < LARGEST_COORDINATE for v in values)
     )

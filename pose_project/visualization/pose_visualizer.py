@@ -115,10 +115,8 @@ class PoseVisualizer(Visualizer):
             self._draw_person_box(boxes[i], label="crowd" if crowd else "", hatched=crowd)
             values = annotations[i].get("keypoints")
             if values is not None and len(values) > 0:
-                owner, class_index = (
-                    dic.get("file_name", "the photo"),
-                    annotations[i].get("category_id", 0),
-                )
+                owner = dic.get("file_name", "the photo")
+                class_index = annotations[i].get("category_id", 0)
                 self._draw_labelled_pose(values, boxes[i], owner, class_index)
         return self.output
 

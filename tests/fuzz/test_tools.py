@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
-from fuzzing import CASES, PLACES, VALID, call_tool, damage, edits, fuzz, replaced, values
+from fuzzing import CALLS, PLACES, VALID, call_tool, damage, edits, fuzz, replaced, values
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -32,7 +32,7 @@ SMALL = [
 ]
 SECONDS = 120
 # a case takes a second or more, and shrinking a failure would take hundreds
-fuzz_tool = settings(fuzz, max_examples=min(CASES // 8, 50), phases=[Phase.generate])
+fuzz_tool = settings(fuzz, max_examples=CALLS, phases=[Phase.generate])
 
 
 # Children of a server that has everything imported and has computed nothing: a process that has

@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 from detectron2.structures import BoxMode
 
+from pose_project.data.validation import LARGEST_COORDINATE
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import atomic_path
 from pose_project.utils.unpickling import read_pickle
 
-# Larger than any photo; beyond it, numbers overflow somewhere.
-_LARGEST_COORDINATE = 1e6
 _MODES = (BoxMode.XYXY_ABS, BoxMode.XYWH_ABS)
 _LISTS = ("ids", "boxes", "objectness_logits")
 _ENUMERATION = {("detectron2.structures.boxes", "BoxMode"): BoxMode}
@@ -120,7 +119,7 @@ def _proposals_of(content: dict[str, Any], place: int, path: str | Path) -> dict
             f"{where}: objectness_logits are {_describe(logits)}, not an array ({len(boxes)},)"
         )
     # NaN is not smaller than anything
-    if not (np.abs(boxes) < _LARGEST_COORDINATE).all() or not np.isfinite(logits).all():
+    if not (np.abs(boxes) < LARGEST_COORDINATE).all() or not np.isfinite(logits).all():
         raise InputError(f"{where}: a box or logit is not finite, or beyond any photo")
     order = np.argsort(-logits.astype(np.float64), kind="stable")
     corners = BoxMode.convert(boxes[order], content["bbox_mode"], BoxMode.XYXY_ABS)
