@@ -22,7 +22,16 @@ class OutOfMemoryError(PoseError):
 
 
 class NonFiniteLossError(PoseError, FloatingPointError):
-    """A loss or gradient became infinite or NaN; names iteration, losses and photos."""
+    """A loss or gradient became infinite or NaN.
+
+    Args:
+        message: with iteration, losses and photos.
+        iteration: the first whose update must not be made.
+    """
+
+    def __init__(self, message: str, iteration: int) -> None:
+        super().__init__(message)
+        self.iteration = iteration
 
 
 class TrainingInterrupted(PoseError):
