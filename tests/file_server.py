@@ -1,4 +1,4 @@
-"""A server on this machine that sends files as well or as badly as a test wants, and a tiny COCO."""
+"""A local server that sends files as well or as badly as a test wants, and a tiny COCO."""
 
 import hashlib
 import io

@@ -100,4 +100,5 @@ def _check_photos(folder: Path, photos: Sequence[Mapping[str, Any]]) -> Iterator
         if names:
             more = " ..." if len(names) > _EXAMPLES else ""
             examples = ", ".join(sorted(names)[:_EXAMPLES])
-            yield f"{folder.name}: {len(names):,} photos {fault}: {examples}{more}"
+            count = f"{len(names):,} of {len(photos):,} photos"
+            yield f"{folder.name}: {count} {fault}: {examples}{more}"

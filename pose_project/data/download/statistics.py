@@ -56,7 +56,9 @@ def count_people(content: Mapping[str, Any]) -> SplitStatistics:
     try:
         annotations = content["annotations"]
         people = [each for each in annotations if not each.get("iscrowd", 0)]
-        labels = [np.array(each.get("keypoints", []), dtype=float)[2::3] for each in people]
+        labels = [
+            np.array(each.get("keypoints", []), dtype=float).reshape(-1, 3)[:, 2] for each in people
+        ]
         with_keypoints = [
             each["image_id"] for each, v in zip(people, labels, strict=True) if (v > 0).any()
         ]
@@ -70,7 +72,7 @@ def count_people(content: Mapping[str, Any]) -> SplitStatistics:
             keypoints_labelled=sum(int((v > 0).sum()) for v in labels),
             keypoints_visible=sum(int((v == 2).sum()) for v in labels),
         )
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(f"annotations are not in COCO's format: {error!r}") from error
 
 

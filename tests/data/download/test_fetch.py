@@ -150,7 +150,6 @@ def test_another_content_is_refused_in_the_end(server, get, tmp_path):
     [
         (Fault(length=299_999), "has 299,999 bytes, not 300,000"),
         (Fault(length=400_000), "has 400,000 bytes, not 300,000"),
-        (Fault(no_length=True), "has an unknown number of bytes"),
         (Fault(status=404), "HTTP 404"),
         (Fault(status=403), "HTTP 403"),
         (Fault(status=416), "HTTP 416"),
@@ -163,6 +162,14 @@ def test_replies_that_are_no_such_file(server, get, tmp_path, fault, message):
     server.faults = [Fault(stop_after=100_000)]
     server.always = fault
     with pytest.raises(InputError, match=message):
+        get()
+    assert part_of(tmp_path / "big.zip").read_bytes() == CONTENT[:100_000]
+
+
+def test_a_page_of_unknown_length_replaces_nothing(server, get, tmp_path):
+    server.faults = [Fault(stop_after=100_000), Fault(no_length=True)]
+    server.ranges = False
+    with pytest.raises(InputError, match="has an unknown number of bytes"):
         get()
     assert part_of(tmp_path / "big.zip").read_bytes() == CONTENT[:100_000]
 
