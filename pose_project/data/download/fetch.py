@@ -42,7 +42,7 @@ class Patience:
     """
 
     timeout: float = 30.0
-    retries: int = 8
+    retries: int = 6
     pause: float = 1.0
 
 
