@@ -55,6 +55,8 @@ class PeopleCanvas(Visualizer):
         if isinstance(mask, list) and not mask:  # polygons of someone cropped away
             return
         height, width = self.output.height, self.output.width
+        if width == 2:  # GenericMask takes such an array for points
+            return
         try:
             if isinstance(mask, dict) and list(mask["size"]) != [height, width]:
                 raise ValueError(f"its size is {mask['size']}")
