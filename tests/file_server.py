@@ -28,6 +28,7 @@ class Fault:
     corrupt: bool = False  # one byte of the body
     length: int | None = None  # told instead of the file's
     no_length: bool = False
+    extra: int = 0  # bytes after the body
     start_at: int | None = None  # sent whatever range was asked for
     redirect: str | None = None
     stall: float = 0.0  # seconds before the body
@@ -98,7 +99,7 @@ def _handler_of(server: FileServer) -> type[BaseHTTPRequestHandler]:
             if not fault.no_length:
                 self.send_header("Content-Length", str(total - start))
             self.end_headers()
-            body = bytearray(content[start:])
+            body = bytearray(content[start:]) + bytes(fault.extra)
             if fault.corrupt:
                 body[len(body) // 2] ^= 1
             time.sleep(fault.stall)

@@ -164,10 +164,12 @@ def _receive(url: str, part: Path, size: int, timeout: float, bar: tqdm) -> None
             bar.n = bar.initial = start
             bar.refresh()
             for block in _blocks(response):
+                block = block[: size - stream.tell()]  # a reply may be longer than it said
                 _write_all(stream, block)
                 bar.update(len(block))
-    if (have := _size_of(part)) < size:
-        raise _Interrupted(f"the connection ended after {have:,} of {size:,} bytes")
+                if stream.tell() == size:
+                    return
+    raise _Interrupted(f"the connection ended after {_size_of(part):,} of {size:,} bytes")
 
 
 def _open(request: urllib.request.Request, timeout: float) -> http.client.HTTPResponse:

@@ -174,6 +174,14 @@ def test_a_page_of_unknown_length_replaces_nothing(server, get, tmp_path):
     assert part_of(tmp_path / "big.zip").read_bytes() == CONTENT[:100_000]
 
 
+def test_no_more_is_read_than_the_file_has(server, get):
+    server.faults = [Fault(stop_after=100_000), Fault(no_length=True, extra=10**7)]
+    path = get()
+    assert ranges(server) == [None, "bytes=100000-"]
+    assert path.stat().st_size == len(CONTENT)
+    assert server.sent() < 10**7
+
+
 def test_a_redirect_keeps_the_range(server, get):
     server.files["/elsewhere"] = CONTENT
     there = Fault(redirect=f"{server.address}/elsewhere")
