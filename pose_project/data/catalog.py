@@ -92,7 +92,7 @@ def resolve_dataset(name: str) -> Any:
             raise InputError(
                 f"dataset {name!r}: no {what} at {path}. Put the data there, or set "
                 "DETECTRON2_DATASETS to the folder that holds coco/annotations, coco/train2017 "
-                "and coco/val2017 (https://cocodataset.org/#download)"
+                "and coco/val2017 (tools/prepare_coco.py fetches them)"
             )
     return metadata
 

@@ -13,6 +13,10 @@ class UnreadablePhotoError(InputError):
     """A photo is missing, damaged or not what its annotations say; names the file."""
 
 
+class DownloadError(PoseError):
+    """A server did not deliver a file; says how much is kept and how to go on."""
+
+
 class WorkerDiedError(PoseError):
     """A loading process was killed; says what to try."""
 
