@@ -2,15 +2,20 @@
 
     python tools/benchmark.py --task decode [--peer detectron2|torchvision] [--device cpu|cuda]
     python tools/benchmark.py --task eval [--json docs/benchmarks/eval_cpu.json]
-    python tools/benchmark.py --task data
+    python tools/benchmark.py --task accuracy --config-file F --weights W
+    python tools/benchmark.py --task all --json docs/benchmarks
     python tools/benchmark.py --report docs/benchmarks.md
 
-decode: heatmaps of 1 to 100 people to keypoints, trained-like and noise; peers detectron2 and
-torchvision.
-eval: boxes and keypoints of 625 to 5,000 photos, from predictions to numbers; peer detectron2, by
-pycocotools and, where it was built with its operators, its compiled evaluator.
+decode: heatmaps of 1 to 100 people to keypoints, trained-like and noise.
+inference: the whole R50-FPN model, photo in and people out, with each switch of train.inference.
+train: a training step of the R50-FPN model.
+eval: boxes and keypoints of 625 to 5,000 photos, from predictions to numbers; by pycocotools and,
+where Detectron2 was built with its operators, its compiled evaluator.
+startup: from the command to the first iteration.
 data: annotations of COCO train2017's size (64,115 photos, 262,465 people) through registration,
 filter and sampler; no peer.
+accuracy: the AP of a trained model, with each switch, against Detectron2's head in float32.
+all: every one of these, against each of its peers; --json names a folder.
 
 Prints time, ratio, memory, and how far the outputs are apart. If that is more than the stated
 bound, the exit code is 1 and no JSON is written.
@@ -30,13 +35,18 @@ from detectron2.utils.logger import setup_logger
 
 from pose_project.benchmark import (
     Comparison,
+    measure_accuracy,
     measure_dataset,
     measure_decoding,
     measure_evaluation,
+    measure_inference,
+    measure_startup,
+    measure_training,
     write_coco_sized_json,
     write_report,
 )
 from pose_project.benchmark.coco_size import NUM_PEOPLE, NUM_PHOTOS
+from pose_project.engine import load_config
 from pose_project.utils.cli import EXIT_OK, run_tool
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import write_text_atomic
@@ -57,7 +67,10 @@ class PeerTask:
 
 PEER_TASKS = {
     "decode": PeerTask(measure_decoding, ("detectron2", "torchvision"), "float32"),
+    "inference": PeerTask(measure_inference, ("detectron2", "torchvision"), "as named"),
+    "train": PeerTask(measure_training, ("detectron2",), "as named"),
     "eval": PeerTask(measure_evaluation, ("detectron2",), "float32"),
+    "startup": PeerTask(measure_startup, ("detectron2",), "float32"),
 }
 
 
@@ -66,7 +79,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--task", choices=[*PEER_TASKS, "data"], help="what to measure")
+    parser.add_argument(
+        "--task", choices=[*PEER_TASKS, "data", "accuracy", "all"], help="what to measure"
+    )
     parser.add_argument(
         "--peer",
         choices=["detectron2", "torchvision"],
@@ -75,6 +90,17 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--device", choices=["cpu", "cuda"], default="cpu", help="where to run (default: cpu)"
+    )
+    parser.add_argument(
+        "--config-file",
+        default="configs/quick/synthetic.py",
+        help="of accuracy (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--weights", default="", help="of accuracy: what was trained with the config"
+    )
+    parser.add_argument(
+        "--photos", default="synthetic_demo_val_400", help="of accuracy (default: %(default)s)"
     )
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the result here")
     parser.add_argument(
@@ -93,12 +119,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("nothing to do: give --task or --report")
     if arguments.task:
         check(arguments)
-        record = run_data() if arguments.task == "data" else run_against_peer(arguments)
-        if record is None:
-            print("The outputs differ by more than the bound; nothing is kept.", file=sys.stderr)
+        if arguments.task == "all":
+            if not measure_all(arguments):
+                return EXIT_OUTPUTS_DIFFER
+        elif not measure(arguments, arguments.task, arguments.peer, arguments.json):
             return EXIT_OUTPUTS_DIFFER
-        if arguments.json:
-            write_text_atomic(arguments.json, json.dumps(record, indent=2) + "\n")
     if arguments.report:
         count = write_report(arguments.report)
         print(f"{arguments.report}: from {count} files")
@@ -114,27 +139,71 @@ def check(arguments: argparse.Namespace) -> None:
         raise InputError(
             f"{arguments.peer} has no peer for --task {arguments.task}; choose of {task.peers}"
         )
-    for path in (arguments.json, arguments.report):
+    if arguments.task == "accuracy" and not arguments.weights:
+        raise InputError(
+            "--task accuracy needs --weights; make demo trains output/demo/model_final.pth"
+        )
+    if arguments.task == "all" and arguments.json and arguments.json.is_file():
+        raise InputError(
+            f"{arguments.json} is a file; --task all writes a file for each into a folder"
+        )
+    folders = [arguments.report, arguments.json if arguments.task != "all" else None]
+    for path in folders:
         if path and path.is_dir():
             raise InputError(f"{path} is a folder")
 
 
-def run_against_peer(arguments: argparse.Namespace) -> dict[str, Any] | None:
-    """Print each comparison as it is made; return the record of all, None if outputs differ."""
-    task = PEER_TASKS[arguments.task]
-    comparisons = []
-    for comparison in task.measure(arguments.peer, torch.device(arguments.device)):
-        print(comparison.line(), flush=True)
-        comparisons.append(comparison)
-    if not all(each.is_same for each in comparisons):
-        return None
-    return {
-        "task": arguments.task,
-        "peer": arguments.peer,
-        "dtype": task.dtype,
-        **provenance(arguments.device),
-        "comparisons": [each.record() for each in comparisons],
-    }
+def measure_all(arguments: argparse.Namespace) -> bool:
+    """Measure every task against each of its peers; return whether all outputs agree."""
+    pairs = [(task, peer) for task, each in PEER_TASKS.items() for peer in each.peers]
+    pairs += [("data", None), *([("accuracy", None)] if arguments.weights else [])]
+    are_same = True
+    for task, peer in pairs:
+        if task in ("startup", "data") and arguments.device != "cpu":
+            continue
+        name = "_".join(filter(None, (task, peer, arguments.device)))
+        print(f"--- {task}{f' against {peer}' if peer else ''}", flush=True)
+        output = arguments.json / f"{name}.json" if arguments.json else None
+        are_same &= measure(arguments, task, peer, output)
+    return are_same
+
+
+def measure(
+    arguments: argparse.Namespace, task: str, peer: str | None, output: Path | None
+) -> bool:
+    """Print a task's figures and write them; return whether the outputs agree."""
+    record = {"task": task, **({"peer": peer} if task in PEER_TASKS else {})}
+    if task == "data":
+        record |= run_data()
+    else:
+        comparisons = []
+        for comparison in comparisons_of(arguments, task, peer):
+            print(comparison.line(), flush=True)
+            comparisons.append(comparison)
+        if not all(each.is_same for each in comparisons):
+            print("The outputs differ by more than the bound; nothing is kept.", file=sys.stderr)
+            return False
+        record["dtype"] = PEER_TASKS[task].dtype if task in PEER_TASKS else "as named"
+        record["comparisons"] = [each.record() for each in comparisons]
+    if output:
+        record |= provenance(arguments.device)
+        write_text_atomic(output, json.dumps(record, indent=2) + "\n")
+    return True
+
+
+def comparisons_of(
+    arguments: argparse.Namespace, task: str, peer: str | None
+) -> Iterator[Comparison]:
+    """Return the measurements of a task, which are made as they are asked for."""
+    device = torch.device(arguments.device)
+    if task in PEER_TASKS:
+        return PEER_TASKS[task].measure(peer, device)
+    overrides = [
+        f"train.init_checkpoint={arguments.weights}",
+        f"train.device={arguments.device}",
+        f"dataloader.test.dataset.names={arguments.photos}",
+    ]
+    return measure_accuracy(load_config(arguments.config_file, overrides), device)
 
 
 def run_data() -> dict[str, Any]:
@@ -145,10 +214,10 @@ def run_data() -> dict[str, Any]:
         size_mb = json_file.stat().st_size / 1e6
         result = measure_dataset(json_file, TOTAL_BATCH_SIZE, NUM_BATCHES)
     sizes = {"photos": NUM_PHOTOS, "people": NUM_PEOPLE, "json_mb": round(size_mb)}
-    record = {"task": "data", **sizes, "total_batch_size": TOTAL_BATCH_SIZE, **result}
+    record = {**sizes, "total_batch_size": TOTAL_BATCH_SIZE, **result}
     for name, value in record.items():
         print(f"{name:28} {value}")
-    return {**record, **provenance("cpu")}
+    return record
 
 
 def provenance(device: str) -> dict[str, Any]:

@@ -159,7 +159,9 @@ def _difference(ours: list[Instances], theirs: list[Any], is_exact: bool) -> lis
         iou = pairwise_iou(own.pred_boxes, type(own.pred_boxes)(boxes))
         best, found = iou.max(dim=0)
         lost.append((best < 0.99).float())
-        scores = max(scores, float((own.scores.sort().values - their_scores.sort().values).abs().max()))
+        scores = max(
+            scores, float((own.scores.sort().values - their_scores.sort().values).abs().max())
+        )
         apart = (own.pred_keypoints[found, :, :2] - points[..., :2]).norm(dim=2)[best >= 0.99]
         moved.append((apart > 0.1).float().flatten())
     return [

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from detectron2.config import LazyConfig, get_cfg, instantiate
 from detectron2.engine import DefaultTrainer, HookBase, TrainerBase
 from detectron2.evaluation import inference_on_dataset
@@ -35,7 +34,7 @@ from pose_project.engine.default_hooks import default_hooks, evaluation_period
 from pose_project.engine.hooks.drawing import draw_predictions
 from pose_project.engine.launch import distribute, resolve_device
 from pose_project.engine.train_step import TrainStep
-from pose_project.modeling.acceleration import FastInference, inference_dtype
+from pose_project.modeling.acceleration import FastInference, inference_dtype, to_channels_last
 from pose_project.utils.errors import EarlyStop, InputError, NonFiniteLossError
 
 logger = logging.getLogger(__name__)
@@ -192,7 +191,9 @@ class PoseTrainer(DefaultTrainer):
     def build_model(cls, cfg: DictConfig) -> nn.Module:
         """Return ``cfg.model`` on its device."""
         model = build(cfg, "model").to(cfg.train.device)
-        return model.to(memory_format=torch.channels_last) if cfg.train.channels_last else model
+        if cfg.train.channels_last:
+            to_channels_last(model)
+        return model
 
     @classmethod
     def build_optimizer(cls, cfg: DictConfig, model: nn.Module) -> Optimizer:

@@ -50,9 +50,7 @@ class FastInference(nn.Module):
         if fold_batchnorm:
             fold_batchnorms(self.model)
         if channels_last:
-            self.model.to(memory_format=torch.channels_last)
-            if self.device_type == "cpu":
-                use_channels_last_pooling(self.model)
+            to_channels_last(self.model)
         if self.dtype != torch.float32:
             _keep_outputs_in_float32(self.model)
         if compile_backbone:
@@ -76,6 +74,14 @@ def _cudnn_autotune_off() -> Iterator[None]:
         yield
     finally:
         torch.backends.cudnn.benchmark = before
+
+
+def to_channels_last(model: nn.Module) -> None:
+    """Let a model on its device compute with channels last in memory, in place; it still trains."""
+    model.to(memory_format=torch.channels_last)
+    if next(model.parameters()).device.type == "cpu":
+        # on a GPU torchvision's kernel is fast, and takes the other layout
+        use_channels_last_pooling(model)
 
 
 class _InFloat32(nn.Module):
