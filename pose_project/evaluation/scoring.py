@@ -10,6 +10,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from pose_project.data.annotation_files import completed_file
 from pose_project.utils.errors import InputError
 
 ENGINES = ("hotcoco", "pycocotools")
@@ -94,13 +95,16 @@ class Scorer:
 
 
 def load_ground_truth(json_file: str, engine: str) -> Any:
-    """Return an engine's ``COCO`` of a file.
+    """Return an engine's ``COCO`` of a file, with what its annotations lack filled in.
 
     Raises:
         InputError: if the engine finds something in it that is not COCO's format.
     """
     try:
-        return hotcoco.COCO(json_file) if engine == "hotcoco" else COCO(json_file)
+        with completed_file(json_file) as path:
+            return hotcoco.COCO(path) if engine == "hotcoco" else COCO(path)
+    except InputError:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{json_file} cannot be scored: {error!r}") from error
 
