@@ -207,7 +207,7 @@ def _schema_of(name: str) -> KeypointSchema:
         schema = read_schema(metadata.json_file)
         if schema.sigmas_estimated:
             logger.warning(
-                "Dataset %r gives no 'oks_sigmas'; its keypoints are scored with %.2f.",
+                "Dataset %r gives no 'oks_sigmas': they are estimated, %.2f for each keypoint.",
                 name,
                 ESTIMATED_SIGMA,
             )
