@@ -113,9 +113,7 @@ def test_scores_are_those_of_the_file_written_out(write, task):
     results = results_of(filled, shift=2)
     json_file = Path(json_of(write(*annotations)))
     other = json_file.with_name("filled.json")
-    other.write_text(
-        json.dumps({**json.loads(json_file.read_text()), "annotations": filled})
-    )
+    other.write_text(json.dumps({**json.loads(json_file.read_text()), "annotations": filled}))
     scores = {
         (engine, path): Scorer(str(path), results, engine).score(task, [0.1] * 3).tolist()
         for engine in ENGINES
@@ -129,7 +127,7 @@ def test_scores_are_those_of_the_file_written_out(write, task):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_annotation_with_id_0_counts(write, engine):
-    """pycocotools takes a match with id 0 for no match: half of these boxes would be missed."""
+    """A match with id 0 is no match to pycocotools: half of these boxes would be missed."""
     annotations = [whole(0), whole(1, bbox=[50, 15, 20, 34])]
     json_file = json_of(write(*annotations))
     stats = Scorer(json_file, results_of(annotations, 0), engine).score("bbox")

@@ -117,7 +117,7 @@ def test_filling_is_idempotent_and_keeps_what_is_there(points, missing):
     labelled = np.array([p[:2] for p in points if p[2]])
     if "bbox" in names:
         x, y, width, height = filled["bbox"]
-        assert 0 <= x and 0 <= y and x + width <= 640 and y + height <= 480
+        assert min(x, y) >= 0 and x + width <= 640 and y + height <= 480
         centres = labelled + 0.5
         assert ((centres > (x, y)) & (centres < (x + width, y + height))).all()
         assert max(width, height) >= SMALLEST_MARGIN

@@ -10,7 +10,6 @@ COCO's visibility. Without, every keypoint counts as visible but those that are 
 (0, 0), as tools write what is not labelled.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,14 +74,16 @@ def read_format(data_yaml: Path, content: Mapping[str, Any]) -> PoseFormat:
     default = tuple(f"keypoint_{number}" for number in range(1, count + 1))
     if count == COCO_PERSON.num_keypoints and flip == list(COCO_PERSON.hflip_indices):
         default = COCO_PERSON.names
-    given = content.get("kpt_names")
-    names_of = given if isinstance(given, dict) else dict(enumerate(given or ()))
-    names = {
-        name: tuple(map(str, names_of.get(index) or default)) for index, name in enumerate(classes)
-    }
-    for name, points in names.items():
-        if len(set(points)) != count:
+    given = content.get("kpt_names") or {}
+    if isinstance(given, list):
+        given = dict(enumerate(given))
+    names = {}
+    for index, name in enumerate(classes):
+        points = given.get(index) if isinstance(given, dict) else given
+        points = list(default) if points is None else points
+        if not isinstance(points, list) or len(set(map(str, points))) != count:
             raise InputError(f"{data_yaml}: 'kpt_names' of {name!r} are not {count} distinct names")
+        names[name] = tuple(map(str, points))
     return PoseFormat(names, None if flip is None else tuple(flip), dimensions == 3)
 
 
@@ -218,13 +219,15 @@ def _is_shape(shape: Any) -> bool:
     return (
         isinstance(shape, list)
         and len(shape) == 2
-        and all(isinstance(each, int) and math.isfinite(each) for each in shape)
+        and all(isinstance(each, int) for each in shape)
         and 0 < shape[0] < 10_000
         and shape[1] in (2, 3)
     )
 
 
 def _is_involution(flip: Any, count: int) -> bool:
-    if not isinstance(flip, list) or len(flip) != count or not all(f in range(count) for f in flip):
+    if not isinstance(flip, list) or len(flip) != count:
+        return False
+    if not all(isinstance(each, int) and 0 <= each < count for each in flip):
         return False
     return all(flip[flip[index]] == index for index in range(count))
