@@ -117,15 +117,28 @@ class PoseEvaluator(COCOEvaluator):
                 scores[task] = self._score(scorer, task, img_ids)
         for name, metrics in scores.items():
             table = format_table("keypoints" if name.startswith("keypoints") else name, metrics)
-            logger.info("%s on %s:\n%s", name, self.dataset_name, table)
+            note = (
+                " (OKS sigmas estimated)"
+                if name.startswith("keypoints") and self._estimated
+                else ""
+            )
+            logger.info("%s on %s%s:\n%s", name, self.dataset_name, note, table)
         if self._output_dir:
             defined = {
                 task: {k: None if math.isnan(v) else v for k, v in metrics.items()}
                 for task, metrics in scores.items()
             }
-            record = {"dataset": self.dataset_name, "percent": defined}
+            record = {
+                "dataset": self.dataset_name,
+                "oks_sigmas_estimated": self._estimated,
+                "percent": defined,
+            }
             write_text_atomic(Path(self._output_dir) / "metrics.json", json.dumps(record, indent=2))
         return scores
+
+    @property
+    def _estimated(self) -> bool:
+        return self.schema is not None and self.schema.sigmas_estimated
 
     def _tasks_of(self, results: list[dict[str, Any]]) -> list[str]:
         with_masks = any("segmentation" in each for each in results)
