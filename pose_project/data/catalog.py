@@ -47,7 +47,8 @@ def register_keypoint_dataset(
 
     Args:
         name: the name that configs refer to.
-        json_file: annotations in COCO's keypoint format.
+        json_file: annotations in COCO's keypoint format; what they lack is filled in, see
+            ``fill_annotation``.
         image_root: the folder that ``file_name`` in the JSON is relative to.
         schema: names, flip pairs, skeleton and sigmas; read from the JSON's category if None.
 

@@ -28,7 +28,8 @@ class PoseEvaluator(COCOEvaluator):
 
     Against the stock one: recall is returned too, OKS sigmas come from the dataset's schema, the
     model's predictions are not changed, no prediction at all scores 0 instead of losing the key,
-    and hotcoco computes the numbers (the same to 1e-6 as pycocotools, many times faster).
+    hotcoco computes the numbers (the same to 1e-6 as pycocotools, many times faster), and what the
+    annotations lack is filled in as for training.
 
     Args:
         dataset_name: a registered, COCO or synthetic name.
@@ -117,11 +118,8 @@ class PoseEvaluator(COCOEvaluator):
                 scores[task] = self._score(scorer, task, img_ids)
         for name, metrics in scores.items():
             table = format_table("keypoints" if name.startswith("keypoints") else name, metrics)
-            note = (
-                " (OKS sigmas estimated)"
-                if name.startswith("keypoints") and self._estimated
-                else ""
-            )
+            guessed = self._estimated and name.startswith("keypoints")
+            note = " (OKS sigmas estimated)" if guessed else ""
             logger.info("%s on %s%s:\n%s", name, self.dataset_name, note, table)
         if self._output_dir:
             defined = {
