@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 """What reading a file of another structure ends in."""
 
+_LEFT_OUT = "left out"
 _HOW = {
     "area": f"{AREA_SHARE:.0%} of the box",
     "bbox": f"around the keypoints, margin {BOX_MARGIN:.0%}",
@@ -86,7 +87,7 @@ def read_schema(json_file: str) -> KeypointSchema:
 class _Summary(NamedTuple):
     categories: list[dict[str, Any]]
     counts: Counter[str]
-    """Annotations by what is filled in; ``left out`` is one of the keys."""
+    """Annotations by what is filled in, and those left out."""
 
 
 def _summary(json_file: str) -> _Summary:
@@ -101,12 +102,20 @@ def _summarise(json_file: str, *_version: int) -> _Summary:
     total = len(content["annotations"]) if isinstance(content.get("annotations"), list) else 0
     counts = _complete(content)
     if counts:
-        parts = [
-            f"{field} {count}" + (f" ({_HOW[field]})" if field in _HOW else "")
-            for field, count in counts.items()
-        ]
-        logger.info("%s: filled in of %d annotations: %s", json_file, total, ", ".join(parts))
+        logger.info("%s: %d annotations; %s", json_file, total, _describe(counts))
     return _Summary(content["categories"], counts)
+
+
+def _describe(counts: Counter[str]) -> str:
+    filled = [
+        f"{field} {count}" + (f" ({_HOW[field]})" if field in _HOW else "")
+        for field, count in counts.items()
+        if field != _LEFT_OUT
+    ]
+    parts = [f"filled in: {', '.join(filled)}"] if filled else []
+    if counts[_LEFT_OUT]:
+        parts.append(f"left out, without box and keypoints: {counts[_LEFT_OUT]}")
+    return "; ".join(parts)
 
 
 def _read(json_file: str) -> dict[str, Any]:
@@ -152,7 +161,7 @@ def _complete(content: dict[str, Any]) -> Counter[str]:
             kept.append(filled)
             counts.update(fields)
         else:
-            counts["left out"] += 1
+            counts[_LEFT_OUT] += 1
     counts.update(_number(kept))
     content["annotations"] = kept
     return +counts

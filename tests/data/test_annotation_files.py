@@ -77,10 +77,11 @@ def test_one_line_says_what_was_filled(write, caplog):
         PoseEvaluator(name)
         with completed_file(json_of(name)):
             pass
-    (line,) = [record.message for record in caplog.records if "filled in" in record.message]
+    (line,) = [record.message for record in caplog.records if "filled in:" in record.message]
     assert line.endswith(
-        "annotations.json: filled in of 4 annotations: iscrowd 2, num_keypoints 2, bbox 1 (around "
-        "the keypoints, margin 10%), area 2 (53% of the box), left out 1"
+        "annotations.json: 4 annotations; filled in: iscrowd 2, num_keypoints 2, bbox 1 (around "
+        "the keypoints, margin 10%), area 2 (53% of the box); left "
+        "out, without box and keypoints: 1"
     )
 
 
