@@ -37,6 +37,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--val-json", metavar="FILE", help="COCO annotations to score on")
     parser.add_argument("--image-root", metavar="DIR", help="of the photos in the JSON files")
     parser.add_argument(
+        "--val-image-root", metavar="DIR", help="only if those of --val-json lie elsewhere"
+    )
+    parser.add_argument(
         "--copy-photos", action="store_true", help="copies, not symbolic links, for YOLO"
     )
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
@@ -59,7 +62,8 @@ def convert(arguments: argparse.Namespace) -> None:
     files = {"train": arguments.train_json, "val": arguments.val_json}
     if not any(files.values()) or not arguments.image_root:
         raise InputError("--from coco needs --train-json or --val-json, and --image-root")
-    splits = {split: f"{file}@{arguments.image_root}" for split, file in files.items() if file}
+    roots = {"train": arguments.image_root, "val": arguments.val_image_root or arguments.image_root}
+    splits = {split: f"{file}@{roots[split]}" for split, file in files.items() if file}
     for each in coco_to_yolo(splits, arguments.output, arguments.copy_photos):
         print(
             f"{each.split}: {each.num_instances} instances in {each.num_photos} photos; left out: "

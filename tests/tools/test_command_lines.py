@@ -201,7 +201,7 @@ def test_convert_dataset_there_and_back(tmp_path, capsys, write_dataset):
     json_file, photos = write_dataset([person()])
     yolo, coco = tmp_path / "yolo", tmp_path / "coco"
     coco_to_yolo = ["--from", "coco", "--to", "yolo", "--val-json", str(json_file)]
-    source = ["--image-root", str(photos), "--output", str(yolo)]
+    source = ["--image-root", ".", "--val-image-root", str(photos), "--output", str(yolo)]
     assert run("convert_dataset", *coco_to_yolo, *source, "--copy-photos") == 0
     assert "val: 1 instances in 1 photos; left out: 0 crowds" in capsys.readouterr().out
     back = ["--from", "yolo", "--to", "coco", "--data", str(yolo / "data.yaml")]
