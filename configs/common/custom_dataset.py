@@ -16,10 +16,15 @@ custom = dict(
 )
 
 
+_TRAIN = "${custom.train_json}@${custom.image_root}"
+_VAL = "${custom.val_json}@${custom.val_image_root}"
+
+
 def read_from_json(model: DictConfig, dataloader: DictConfig) -> None:
     """Let names, flips and sigmas, and the sizes of the heads, follow from the annotations."""
-    dataloader.train.dataset.names = "${custom.train_json}@${custom.image_root}"
-    dataloader.test.dataset.names = "${custom.val_json}@${custom.val_image_root}"
-    heads, names = model.roi_heads, "${dataloader.train.dataset.names}"
-    heads.num_classes = L(count_classes)(dataset_names=names)
-    heads.keypoint_head.num_keypoints = L(count_keypoints)(dataset_names=names)
+    dataloader.train.dataset.names = _TRAIN
+    dataloader.test.dataset.names = _VAL
+    heads = model.roi_heads
+    heads.num_classes = L(count_classes)(dataset_names=_TRAIN)
+    # of both, so that annotations with other keypoints to score on are refused
+    heads.keypoint_head.num_keypoints = L(count_keypoints)(dataset_names=[_TRAIN, _VAL])

@@ -122,7 +122,7 @@ def get_schema(dataset_names: str | Sequence[str]) -> KeypointSchema:
     names = [dataset_names] if isinstance(dataset_names, str) else list(dataset_names)
     schemas = [_schema_of(name) for name in names]
     for name, schema in zip(names, schemas, strict=True):
-        if _without_lines(schema) != _without_lines(schemas[0]):
+        if _for_training(schema) != _for_training(schemas[0]):
             raise InputError(f"datasets {names[0]!r} and {name!r} do not have the same keypoints")
     return schemas[0]
 
@@ -196,10 +196,10 @@ def get_dataset_dicts(
         raise InputError(f"datasets {names} cannot be used: {reason}") from error
 
 
-def _without_lines(schema: KeypointSchema) -> KeypointSchema:
-    # lines of the skeleton are for drawing only: Detectron2's COCO has other ones than COCO
-    categories = tuple((name, _without_lines(each)) for name, each in schema.categories)
-    return replace(schema, skeleton=(), categories=categories)
+def _for_training(schema: KeypointSchema) -> KeypointSchema:
+    """Return a schema without what training does not use: lines are drawn, sigmas are scored by."""
+    categories = tuple((name, _for_training(each)) for name, each in schema.categories)
+    return replace(schema, skeleton=(), oks_sigmas=(), sigmas_estimated=True, categories=categories)
 
 
 def _schema_of(name: str) -> KeypointSchema:

@@ -27,7 +27,8 @@ def test_every_config_loads_overrides_saves_and_builds(config, tmp_path, write_d
     overrides = ["train.max_iter=7", "dataloader.test.dataset.names=other"]
     if "custom" in config:
         json_file, photos = write_dataset([person()])
-        overrides += [f"custom.train_json={json_file}", f"custom.image_root={photos}"]
+        overrides += [f"custom.{split}_json={json_file}" for split in ("train", "val")]
+        overrides.append(f"custom.image_root={photos}")
     cfg = load_config(str(ROOT / config), overrides)
     saved = tmp_path / "config.yaml"
     LazyConfig.save(cfg, str(saved))

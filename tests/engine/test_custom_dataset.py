@@ -15,6 +15,7 @@ from pose_project.engine import PoseTrainer, load_config
 from pose_project.engine.checks import check_fit
 from pose_project.evaluation.scoring import ENGINES, Scorer
 from pose_project.structures import COCO_PERSON
+from pose_project.utils.errors import InputError
 
 CONFIG = str(ROOT / "configs/custom_dataset.py")
 
@@ -262,6 +263,16 @@ def test_photos_to_score_on_may_lie_elsewhere(tmp_path):
         cfg = load_config(CONFIG, [*QUICK, *sources, *roots])
         assert cfg.dataloader.train.dataset.names == f"{train_json}@{root}"
         assert cfg.dataloader.evaluator.dataset_name == f"{val_json}@{expected}"
+
+
+def test_other_keypoints_to_score_on_are_refused(tmp_path):
+    """Equally many, so that the model would run and its scores would mean nothing."""
+    first, root = write(tmp_path / "a", with_keypoints(("p", "q", "r")))
+    second, _ = write(tmp_path / "b", with_keypoints(("q", "p", "r")))
+    sources = [f"custom.train_json={first}", f"custom.val_json={second}"]
+    cfg = load_config(CONFIG, [*QUICK, *sources, f"custom.image_root={root}"])
+    with pytest.raises(InputError, match="do not have the same keypoints"):
+        PoseTrainer(cfg)
 
 
 def test_the_full_model_follows_the_annotations(tmp_path):
