@@ -4,6 +4,7 @@ import importlib.util
 import json
 import logging
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -35,6 +36,9 @@ TINY_RUN = [
 # Models of a few channels gain nothing from threads, and threads that wait for each other on a busy
 # machine make the tests many times slower.
 torch.set_num_threads(1)
+
+# A shell starts background jobs with SIGINT ignored, and children inherit it; tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

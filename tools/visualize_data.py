@@ -1,4 +1,4 @@
-"""Draw what a model is trained on: photos after augmentation, with boxes and keypoints.
+"""Draw what a model is trained on: photos after augmentation, with boxes, keypoints and masks.
 
     python tools/visualize_data.py --config-file configs/quick/synthetic.py --output output/data
 

@@ -23,6 +23,17 @@ train = dict(
     ema_decay=0.0,
     # Convolution weights in the layout that CPUs and tensor cores prefer; same results.
     channels_last=False,
+    # How evaluation and the other tools run the trained model; gains: docs/benchmarks.md.
+    inference=dict(
+        # BatchNorm multiplied into the convolutions before it; same results but for rounding.
+        fold_batchnorm=True,
+        # As channels_last above, and on a CPU another way to pool features; same results.
+        channels_last=True,
+        # fp32, bf16, or fp16 (GPU); the lower ones move points by fractions of a pixel.
+        dtype="fp32",
+        # torch.compile of the backbone; takes a minute at the start.
+        compile_backbone=False,
+    ),
     # Checkpoints every `period` iterations, or every `checkpoint_epochs`; 0: only at the end.
     checkpointer=dict(period=5000, max_to_keep=5),
     checkpoint_epochs=None,

@@ -22,13 +22,13 @@ class Difference:
 
     name: str
     value: float
-    bound: float
-    """The largest value at which the outputs count as the same."""
+    bound: float | None
+    """The largest value at which the outputs count as the same; None: told, not judged."""
 
     @property
     def is_within(self) -> bool:
         """Whether the outputs agree; never if the value is NaN."""
-        return self.value <= self.bound
+        return self.bound is None or self.value <= self.bound
 
 
 @dataclass(frozen=True)

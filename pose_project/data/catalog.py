@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 _WHERE_COCO_IS = (
     ", or set DETECTRON2_DATASETS to the folder that holds coco/annotations, coco/train2017 and "
-    "coco/val2017 (https://cocodataset.org/#download)"
+    "coco/val2017 (tools/prepare_coco.py fetches them)"
 )
 _PATH_NAME = re.compile(r"(.*?\.json|[^@]*)@(.*)")
 _SYNTHETIC_NAME = re.compile(r"synthetic_([a-z]+)_(train|val)_(\d+)")

@@ -33,7 +33,14 @@ _NUMBERS: dict[str, tuple[type, float, float, bool]] = {
     "visualizations": (Integral, 0, math.inf, False),
     "seed": (Integral, 0, 2**32 - 1, False),
 }
-_SWITCHES = ("amp.enabled", "channels_last", "validation_loss")
+_SWITCHES = (
+    "amp.enabled",
+    "channels_last",
+    "validation_loss",
+    "inference.fold_batchnorm",
+    "inference.channels_last",
+    "inference.compile_backbone",
+)
 
 
 def check_train_settings(train: DictConfig) -> None:

@@ -40,7 +40,7 @@ def default_hooks(trainer: "PoseTrainer") -> list[HookBase]:
     """
     train, loader, checkpointer = trainer.lazy_cfg.train, trainer.data_loader, trainer.checkpointer
     per_epoch = loader.iterations_per_epoch
-    eval_period = _period(train.eval_period, train.eval_epochs, per_epoch)
+    eval_period = evaluation_period(train, per_epoch)
     saving = train.checkpointer
     save_period = _period(saving.period, train.checkpoint_epochs, per_epoch)
     measuring: list[HookBase] = [hooks.IterationTimer(), hooks.LRScheduler()]
@@ -78,6 +78,11 @@ def default_hooks(trainer: "PoseTrainer") -> list[HookBase]:
     if train.patience > 0:
         ending.append(EarlyStopping(evaluation, checkpointer, train.patience))
     return measuring + writing + ending
+
+
+def evaluation_period(train: DictConfig, iterations_per_epoch: int) -> int:
+    """Return after how many iterations each evaluation comes; 0: only at the end."""
+    return _period(train.eval_period, train.eval_epochs, iterations_per_epoch)
 
 
 def _period(iterations: int, epochs: float | None, iterations_per_epoch: int) -> int:

@@ -4,8 +4,6 @@ import copy
 import logging
 import sys
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from detectron2.utils import comm
 from fvcore.common.history_buffer import HistoryBuffer
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from tqdm import tqdm
 
@@ -32,10 +31,11 @@ from pose_project.engine.checks import (
     check_train_settings,
 )
 from pose_project.engine.config import build, plain_config
-from pose_project.engine.default_hooks import default_hooks
+from pose_project.engine.default_hooks import default_hooks, evaluation_period
 from pose_project.engine.hooks.drawing import draw_predictions
 from pose_project.engine.launch import distribute, resolve_device
 from pose_project.engine.train_step import TrainStep
+from pose_project.modeling.acceleration import FastInference, inference_dtype
 from pose_project.utils.errors import EarlyStop, InputError, NonFiniteLossError
 
 logger = logging.getLogger(__name__)
@@ -67,6 +67,7 @@ class PoseTrainer(DefaultTrainer):
         train = cfg.train
         check_train_settings(train)
         train.device = resolve_device(train.device)
+        inference_dtype(train.inference.dtype, train.device)
         seed_everything(train.seed)
         data_loader = self.build_train_loader(cfg)
         self.start_iter = 0
@@ -87,6 +88,7 @@ class PoseTrainer(DefaultTrainer):
             clip_grad_norm=train.clip_grad_norm,
             accumulate=train.accumulate,
             max_skipped_steps=train.max_skipped_steps,
+            reports=self._reports,
         )
         self.scheduler = self.build_lr_scheduler(cfg, optimizer)
         self.checkpointer = PoseCheckpointer(model, train.output_dir, trainer=weakref.proxy(self))
@@ -165,7 +167,8 @@ class PoseTrainer(DefaultTrainer):
         try:
             super().run_step()
         except NonFiniteLossError as error:
-            raise NonFiniteLossError(f"{error}. See it again: {self._dump()}") from error
+            again = self._dump(error.iteration)
+            raise NonFiniteLossError(f"{error}. See it again: {again}", error.iteration) from error
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of loop and hooks, and of the step, which release 0.6 leaves out."""
@@ -218,11 +221,11 @@ class PoseTrainer(DefaultTrainer):
     def test(
         cls, cfg: DictConfig, model: nn.Module, evaluators: Any = None
     ) -> dict[str, dict[str, float]]:
-        """Evaluate a model on ``cfg.dataloader.test``, in float32.
+        """Evaluate a model on ``cfg.dataloader.test``, as ``cfg.train.inference`` says.
 
         Args:
             cfg: LazyConfig.
-            model: with its weights; in training or evaluation mode, which is kept.
+            model: with its weights; not changed.
             evaluators: instead of ``cfg.dataloader.evaluator``.
 
         Returns:
@@ -230,18 +233,30 @@ class PoseTrainer(DefaultTrainer):
         """
         loader = build(cfg, "dataloader.test")
         evaluator = build(cfg, "dataloader.evaluator") if evaluators is None else evaluators
+        single = model.module if isinstance(model, DistributedDataParallel) else model
+        fast = FastInference(single, **cfg.train.inference)
         shown = sys.stderr.isatty() and comm.is_main_process()
-        with _cudnn_autotune_off():
-            return inference_on_dataset(
-                model, tqdm(loader, "evaluation", disable=not shown, leave=False), evaluator
-            )
+        return inference_on_dataset(
+            fast, tqdm(loader, "evaluation", disable=not shown, leave=False), evaluator
+        )
 
-    def _dump(self) -> str:
-        """Write a run folder that stands before the current iteration; return how to run it."""
+    def _reports(self, iteration: int) -> bool:
+        """Return whether something reads the losses of an iteration."""
+        train, done = self.lazy_cfg.train, iteration + 1
+        period = evaluation_period(train, self.data_loader.iterations_per_epoch)
+        is_evaluated = period > 0 and done % period == 0
+        return done % train.log_period == 0 or is_evaluated or done == self.max_iter
+
+    def _dump(self, iteration: int) -> str:
+        """Write a run folder that stands before an iteration; return how to run it.
+
+        Since that iteration no update has been made, but BatchNorm may have seen further photos.
+        """
         folder = Path(self.lazy_cfg.train.output_dir) / "not_finite"
-        before = self.iter - 1
+        before = iteration - 1
         dumper = PoseCheckpointer(self.checkpointer.model, str(folder))
         state = {**self.state_dict(), "iteration": before}
+        state["hooks"]["LRScheduler"]["last_epoch"] -= self.iter - iteration
         dumper.save(f"model_{max(before, 0):07d}", iteration=before, trainer=state)
         if comm.is_main_process():
             LazyConfig.save(self.lazy_cfg, str(folder / "config.yaml"))
@@ -281,14 +296,3 @@ def _bridge_config(cfg: DictConfig, max_iter: int) -> Any:
     bridge.SOLVER.MAX_ITER = max_iter
     bridge.SEED = cfg.train.seed
     return bridge
-
-
-@contextmanager
-def _cudnn_autotune_off() -> Iterator[None]:
-    # Every photo has another shape in evaluation; autotuning each costs more than it gains.
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.benchmark = before

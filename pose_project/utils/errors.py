@@ -13,6 +13,10 @@ class UnreadablePhotoError(InputError):
     """A photo is missing, damaged or not what its annotations say; names the file."""
 
 
+class DownloadError(PoseError):
+    """A server did not deliver a file; says how much is kept and how to go on."""
+
+
 class WorkerDiedError(PoseError):
     """A loading process was killed; says what to try."""
 
@@ -22,7 +26,16 @@ class OutOfMemoryError(PoseError):
 
 
 class NonFiniteLossError(PoseError, FloatingPointError):
-    """A loss or gradient became infinite or NaN; names iteration, losses and photos."""
+    """A loss or gradient became infinite or NaN.
+
+    Args:
+        message: with iteration, losses and photos.
+        iteration: the first whose update must not be made.
+    """
+
+    def __init__(self, message: str, iteration: int) -> None:
+        super().__init__(message)
+        self.iteration = iteration
 
 
 class TrainingInterrupted(PoseError):

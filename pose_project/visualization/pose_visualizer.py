@@ -1,40 +1,32 @@
-"""Boxes and poses on a photo, predicted or labelled, for any keypoint schema.
+"""Boxes, masks and poses on a photo, predicted or labelled, for any keypoint schema.
 
-Legend: N people in the photo, K keypoints of the schema. All coordinates are continuous image
-coordinates of the photo, in pixels; lengths called ``..._px`` are pixels of the *drawn* picture,
-which is ``scale`` times as large.
+Legend: N people in the photo of H x W pixels, K keypoints of the schema. Coordinates and lengths
+are those of :mod:`pose_project.visualization.canvas`.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from detectron2.data.catalog import Metadata
-from detectron2.structures import BoxMode, Instances
-from detectron2.utils.visualizer import VisImage, Visualizer
-from matplotlib.collections import LineCollection
-from matplotlib.patches import Circle, Rectangle
-from matplotlib.patheffects import withStroke
+from detectron2.structures import BitMasks, BoxMode, Instances, PolygonMasks
+from detectron2.utils.visualizer import VisImage
 
 from pose_project.structures import KeypointSchema
 from pose_project.structures.schema import SIDE_COLOURS
 from pose_project.utils.errors import InputError
-
-# Bright colours with a dark edge can be read on snow and on asphalt.
-_DARK = np.array([0.06, 0.06, 0.08])
-_LIGHT = np.array([1.0, 1.0, 1.0])
-_BOX_LAYER, _POSE_LAYER = 2, 3  # matplotlib draws higher numbers later; Detectron2's text is at 10
+from pose_project.visualization.canvas import DARK, LIGHT, PeopleCanvas
 
 
-class PoseVisualizer(Visualizer):
+class PoseVisualizer(PeopleCanvas):
     """Detectron2's ``Visualizer`` with its drawing of people replaced.
 
     Against the stock class: dots and lines are coloured by side (left orange, right blue, middle
     green); a labelled but hidden keypoint (v = 1) is a ring, a visible one (v = 2) a disc; each
     annotation decides for itself whether it has keypoints; nothing depends on names like "nose";
-    the thresholds are arguments; sizes follow the photo and the person. Masks are not drawn, and
-    what is passed in is never changed.
+    the thresholds are arguments; sizes follow the photo and the person; masks lie under the poses,
+    in a colour a person. What is passed in is never changed.
 
     Args:
         image_rgb: (H, W, 3) RGB in 0..255; not changed.
@@ -53,29 +45,28 @@ class PoseVisualizer(Visualizer):
         score_threshold: float = 0.5,
         keypoint_threshold: float = 0.05,
     ) -> None:
-        super().__init__(image_rgb, Metadata().set(**schema.metadata()), scale=scale)
+        super().__init__(image_rgb, Metadata().set(**schema.metadata()), scale)
         self.schema = schema
         self.score_threshold = score_threshold
         self.keypoint_threshold = keypoint_threshold
-        self._photo_px = math.sqrt(self.output.width * self.output.height) * scale
         self._dot_colours = np.array([SIDE_COLOURS[schema.side(n)] for n in schema.names]) / 255
         self._line_ends = np.array(schema.skeleton_indices, dtype=np.int64).reshape(-1, 2)
         self._line_colours = [
             tuple(value / 255 for value in SIDE_COLOURS[schema.line_side(line)])
             for line in schema.skeleton
         ]
-        if scale != 1:  # the stock "nearest" drops or doubles pixels
-            self.output.ax.images[0].set_interpolation("bicubic" if scale > 1 else "hanning")
 
     def draw_instance_predictions(self, predictions: Instances) -> VisImage:
-        """Draw predicted people: a thin box with its score, and the pose.
+        """Draw predicted people: mask, a thin box with its score, and the pose.
 
         Args:
             predictions: ``pred_boxes`` and ``scores`` of N people and, where the model gives them,
-                ``pred_keypoints`` (N, K, 3) as (x, y, score); in the space of the photo.
+                ``pred_keypoints`` (N, K, 3) as (x, y, score) and ``pred_masks`` (N, H, W) bool; in
+                the space of the photo.
 
         Raises:
-            InputError: if the predictions have another number of keypoints than the schema.
+            InputError: if the predictions have another number of keypoints than the schema, or
+                masks of another size than the photo.
         """
         predictions = predictions.to("cpu")
         predictions = predictions[predictions.scores >= self.score_threshold]
@@ -85,7 +76,10 @@ class PoseVisualizer(Visualizer):
         poses: Sequence[np.ndarray | None] = [None] * len(boxes)
         if predictions.has("pred_keypoints"):
             poses = list(predictions.pred_keypoints.detach().double().numpy())
+        masks = _masks_of(predictions.pred_masks) if predictions.has("pred_masks") else None
         for i in _largest_first(boxes):
+            if masks is not None:
+                self._draw_person_mask(masks[i], i, "the predictions")
             self._draw_person_box(boxes[i], label=f"{scores[i]:.2f}")
             if poses[i] is not None:
                 keypoints = self._checked(poses[i], "the predictions")
@@ -93,16 +87,19 @@ class PoseVisualizer(Visualizer):
                 self._draw_pose(keypoints, shown, boxes[i], class_index=classes[i])
         return self.output
 
-    def draw_dataset_dict(self, dic: dict[str, Any]) -> VisImage:
+    def draw_dataset_dict(self, dic: dict[str, Any], masks: bool = False) -> VisImage:
         """Draw the annotations of a photo: boxes, poses, and crowds as hatched boxes.
 
         Args:
             dic: one entry of ``get_dataset_dicts``. ``annotations`` may be missing, and so may
                 the ``keypoints`` of an annotation: flat [x, y, v] * K, v in {0, 1, 2}.
+            masks: also draw the ``segmentation`` of people where there is one.
 
         Raises:
-            InputError: if an annotation has another number of keypoints than the schema.
+            InputError: if an annotation has another number of keypoints than the schema, or a mask
+                is malformed.
         """
+        owner = dic.get("file_name", "the photo")
         annotations = dic.get("annotations", ())
         boxes = np.array(
             [
@@ -112,27 +109,32 @@ class PoseVisualizer(Visualizer):
         ).reshape(-1, 4)
         for i in _largest_first(boxes):
             crowd = bool(annotations[i].get("iscrowd", 0))
+            if masks and not crowd and "segmentation" in annotations[i]:
+                self._draw_person_mask(annotations[i]["segmentation"], i, owner)
             self._draw_person_box(boxes[i], label="crowd" if crowd else "", hatched=crowd)
             values = annotations[i].get("keypoints")
             if values is not None and len(values) > 0:
-                owner = dic.get("file_name", "the photo")
                 class_index = annotations[i].get("category_id", 0)
                 self._draw_labelled_pose(values, boxes[i], owner, class_index)
         return self.output
 
     def draw_training_instances(self, instances: Instances) -> VisImage:
-        """Draw what the mapper gives the model: ``gt_boxes`` and ``gt_keypoints``.
+        """Draw what the mapper gives the model: ``gt_boxes``, ``gt_keypoints``, ``gt_masks``.
 
         Args:
-            instances: with ``gt_boxes`` and, optionally, ``gt_keypoints`` (N, K, 3) as (x, y, v),
-                in the space of the photo that this object draws on, that is after augmentation.
+            instances: with ``gt_boxes`` and, optionally, ``gt_keypoints`` (N, K, 3) as (x, y, v)
+                and ``gt_masks``, polygons or bitmasks; in the space of the photo that this object
+                draws on, that is after augmentation.
 
         Raises:
             InputError: if the instances have another number of keypoints than the schema.
         """
         instances = instances.to("cpu")
         boxes = instances.gt_boxes.tensor.double().numpy()
+        masks = _masks_of(instances.gt_masks) if instances.has("gt_masks") else None
         for i in _largest_first(boxes):
+            if masks is not None:
+                self._draw_person_mask(masks[i], i, "the training instances")
             self._draw_person_box(boxes[i])
             if instances.has("gt_keypoints"):
                 keypoints = instances.gt_keypoints.tensor[i].numpy()
@@ -195,13 +197,15 @@ class PoseVisualizer(Visualizer):
             box_xyxy = np.concatenate([xy[drawn].min(axis=0), xy[drawn].max(axis=0)])
         line_px = self._line_px(box_xyxy)
         outline_px = max(0.8, 0.35 * line_px)
-        self._draw_lines(xy, drawn, self._lines_of(class_index), line_px, outline_px)
+        shown = drawn[self._line_ends].all(axis=1) & self._lines_of(class_index)
+        colours = [colour for colour, show in zip(self._line_colours, shown, strict=True) if show]
+        self._draw_lines(xy[self._line_ends[shown]], colours, line_px, outline_px)
 
         dot_px = max(5.0, 2.6 * line_px)  # diameter: below 5 no ring can be told from a disc
-        self._draw_discs(xy[drawn], _DARK, dot_px + 2 * outline_px)
+        self._draw_discs(xy[drawn], DARK, dot_px + 2 * outline_px)
         self._draw_discs(xy[drawn], self._dot_colours[drawn], dot_px)
         if hidden is not None:
-            self._draw_discs(xy[drawn & hidden], _LIGHT, 0.58 * dot_px)
+            self._draw_discs(xy[drawn & hidden], LIGHT, 0.58 * dot_px)
 
     def _rows_of(self, class_index: int) -> np.ndarray:
         """Return (K,) bool: the keypoints that instances of a class have."""
@@ -214,88 +218,12 @@ class PoseVisualizer(Visualizer):
         own = set(self.schema.class_schema(class_index).skeleton)
         return np.array([line in own for line in self.schema.skeleton], dtype=bool)
 
-    def _draw_lines(
-        self,
-        xy: np.ndarray,
-        drawn: np.ndarray,
-        belongs: np.ndarray,
-        line_px: float,
-        outline_px: float,
-    ) -> None:
-        shown = drawn[self._line_ends].all(axis=1) & belongs
-        segments = xy[self._line_ends[shown]]
-        colours = [colour for colour, show in zip(self._line_colours, shown, strict=True) if show]
-        for width_px, colour in ((line_px + 2 * outline_px, _DARK), (line_px, colours)):
-            lines = LineCollection(
-                segments,
-                colors=colour,
-                linewidths=self._points(width_px),
-                capstyle="round",
-                zorder=_POSE_LAYER,
-            )
-            self.output.ax.add_collection(lines, autolim=False)
 
-    def _draw_discs(self, xy: np.ndarray, colours: np.ndarray, diameter_px: float) -> None:
-        """Draw a disc at each of (n, 2) points in the colours (n, 3) or (3,), RGB in 0..1.
-
-        One circle each: a scatter plot is faster, but rounds every centre to a whole pixel.
-        """
-        radius = diameter_px / 2 / self.output.scale
-        for centre, colour in zip(xy, np.broadcast_to(colours, (len(xy), 3)), strict=True):
-            disc = Circle(tuple(centre), radius, facecolor=colour, linewidth=0, zorder=_POSE_LAYER)
-            self.output.ax.add_artist(disc)  # unlike add_patch it spends no time on axis limits
-
-    def _draw_person_box(
-        self, box_xyxy: np.ndarray, label: str = "", hatched: bool = False
-    ) -> None:
-        if not np.isfinite(box_xyxy).all():
-            return
-        photo_wh = (self.output.width, self.output.height)
-        x0, y0, x1, y1 = np.clip(box_xyxy, 0, photo_wh * 2)
-        # Whole pixels, and both odd or both even: else snapping puts the outline on one side only.
-        width_px = max(1, round(self._photo_px / 500))
-        outline = withStroke(linewidth=self._points(width_px + 2), foreground=(*_DARK, 0.5))
-        self._add_rectangle(
-            (x0, y0, x1, y1),
-            edgecolor=(*_LIGHT, 0.9),
-            linewidth=self._points(width_px),
-            linestyle="--" if hatched else "-",
-            path_effects=[outline],
-        )
-        if hatched:  # faint, for the people under it; a patch of its own has no dark outline
-            style = {"edgecolor": (*_LIGHT, 0.4), "linewidth": 0, "hatch": "//"}
-            self._add_rectangle((x0, y0, x1, y1), **style)
-        if label:
-            self._draw_label(label, x0, y0)
-
-    def _add_rectangle(self, box_xyxy: tuple[float, float, float, float], **style: Any) -> None:
-        x0, y0, x1, y1 = box_xyxy
-        rectangle = Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, zorder=_BOX_LAYER, **style)
-        self.output.ax.add_patch(rectangle)
-
-    def _draw_label(self, label: str, x0: float, y0: float) -> None:
-        """Write on the box's upper left corner, outside of it where the photo has the room."""
-        font_px = max(10.0, self._photo_px / 50)
-        height = 1.4 * font_px / self.output.scale
-        width = 0.65 * len(label) * font_px / self.output.scale
-        self.draw_text(
-            label,
-            (max(0.0, min(x0, self.output.width - width)), max(0.0, y0 - height)),
-            font_size=self._points(font_px) / self.output.scale,  # the stock method scales it
-            color=_LIGHT,
-            horizontal_alignment="left",
-        )
-
-    def _line_px(self, box_xyxy: np.ndarray) -> float:
-        """Return the width of a person's lines: by its size, within limits set by the photo's."""
-        sides = np.maximum(box_xyxy[2:] - box_xyxy[:2], 0)
-        person_px = math.sqrt(sides[0] * sides[1]) * self.output.scale
-        thinnest = max(1.0, self._photo_px / 450)
-        return float(np.clip(person_px / 60, thinnest, max(thinnest, self._photo_px / 140)))
-
-    def _points(self, length_px: float) -> float:
-        """Return a length in pixels of the drawn picture in matplotlib's unit, 1/72 inch."""
-        return length_px * 72 / self.output.dpi
+def _masks_of(masks: BitMasks | PolygonMasks | torch.Tensor) -> Sequence[Any]:
+    """Return polygons or (H, W) arrays, one entry a person."""
+    if isinstance(masks, PolygonMasks):
+        return masks.polygons
+    return (masks.tensor if isinstance(masks, BitMasks) else masks).numpy()
 
 
 def _largest_first(boxes_xyxy: np.ndarray) -> list[int]:

@@ -30,7 +30,8 @@ def draw_side_by_side(
         image_rgb: (H, W, 3) RGB in 0..255; not changed.
         ground_truth: the photo's Detectron2 dataset dict, see
             :meth:`PoseVisualizer.draw_dataset_dict`.
-        instances: see :meth:`PoseVisualizer.draw_instance_predictions`.
+        instances: see :meth:`PoseVisualizer.draw_instance_predictions`. If they have masks, those
+            of the annotations are drawn as well.
         schema: names, sides and lines of the keypoints.
         score_threshold: predicted instances below this box score are not drawn.
         keypoint_threshold: predicted keypoints are drawn above this score.
@@ -47,7 +48,9 @@ def draw_side_by_side(
     left = PoseVisualizer(image_rgb, schema, scale)
     right = PoseVisualizer(image_rgb, schema, scale, score_threshold, keypoint_threshold)
     panels = {
-        "ground truth": left.draw_dataset_dict(ground_truth).get_image(),
+        "ground truth": left.draw_dataset_dict(
+            ground_truth, masks=instances.has("pred_masks")
+        ).get_image(),
         "prediction": right.draw_instance_predictions(instances).get_image(),
     }
     height, width = panels["prediction"].shape[:2]

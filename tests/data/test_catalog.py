@@ -51,7 +51,7 @@ def test_coco_is_detectron2s_own_registration():
     if Path(metadata.json_file).exists():
         pytest.skip("COCO is here")
     assert metadata.get("keypoint_oks_sigmas") is None  # importing this package changes nothing
-    with pytest.raises(InputError, match=r"DETECTRON2_DATASETS.*cocodataset.org"):
+    with pytest.raises(InputError, match=r"DETECTRON2_DATASETS.*tools/prepare_coco.py"):
         get_schema("keypoints_coco_2017_val")
 
 

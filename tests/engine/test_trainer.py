@@ -376,3 +376,69 @@ def test_metrics_in_memory_do_not_grow_with_the_run(start, monkeypatch):
         histories["loss_keypoint"].latest()
         == rows(Path(trainer.cfg.OUTPUT_DIR))[-1]["loss_keypoint"]
     )
+
+
+FUSED = [
+    "optimizer.fused=True",
+    "train.log_period=3",
+    "train.checkpointer.period=0",
+    "train.amp.enabled=False",
+]
+
+
+def test_a_fused_optimizer_reports_as_often_as_it_logs_and_learns_the_same(start, tmp_path):
+    start("train.log_period=3", "train.amp.enabled=False").train()
+    expected = rows(tmp_path / "run")
+    trainer = start(*FUSED, folder="fused")
+    looks = []
+    settle = trainer._trainer.settle
+    trainer._trainer.settle = lambda: (looks.append(trainer.iter), settle())[1]
+    trainer.train()
+    # iteration 0 has no optimizer state yet; 5 is the last, which a checkpoint reads once more
+    assert sorted(set(looks)) == [0, 2, 5]
+    for row, same in zip(rows(tmp_path / "fused"), expected, strict=True):
+        assert row["total_loss"] == pytest.approx(same["total_loss"], rel=1e-3)
+
+
+@pytest.mark.parametrize("poisoned", [0, 3, 4])
+def test_a_fused_optimizer_makes_no_update_after_one_that_is_not_finite(
+    start, tiny_config, tmp_path, poisoned
+):
+    trainer = start(*FUSED)
+    poison(trainer, iteration=poisoned)
+    before, rates = {}, []
+    run_step = trainer.run_step
+
+    def remembering() -> None:
+        if trainer.iter == poisoned:
+            before.update({k: v.clone() for k, v in trainer.model.named_parameters()})
+            rates.append(trainer.optimizer.param_groups[0]["lr"])
+        run_step()
+
+    trainer.run_step = remembering
+    with pytest.raises(NonFiniteLossError, match=f"at iteration {poisoned}.*See it again"):
+        trainer.train()
+    for name, parameter in trainer.model.named_parameters():
+        assert torch.equal(parameter, before[name]) or parameter.isnan().any()
+    again = PoseTrainer(tiny_config(f"train.output_dir={tmp_path}/run/not_finite"))
+    again.resume_or_load(resume=True)
+    assert again.start_iter == poisoned
+    assert [again.optimizer.param_groups[0]["lr"]] == rates
+
+
+def test_a_fused_optimizer_leaves_out_one_update(start, tmp_path):
+    trainer = start(*FUSED, "train.max_skipped_steps=1")
+    poison(trainer, iteration=3)
+    trainer.train()
+    assert trainer._trainer.skipped_steps == 1
+    weights = torch.load(tmp_path / "run" / "model_final.pth")["model"]
+    assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+def test_no_checkpoint_of_a_run_that_has_failed(start, tmp_path):
+    """The update of iteration 3 was left out, which nobody has seen when 4 is to be saved."""
+    trainer = start(*FUSED, "train.log_period=20", "train.checkpointer.period=5")
+    poison(trainer, iteration=3)
+    with pytest.raises(NonFiniteLossError, match="at iteration 3"):
+        trainer.train()
+    assert not (tmp_path / "run" / "last_checkpoint").exists()

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from detectron2.config import get_cfg
@@ -66,6 +68,44 @@ def test_heatmaps_are_kept_only_when_asked_for():
         (result,) = head(torch.randn(1, 8, 14, 14), [instances])
         assert result.pred_keypoints.shape == (1, 3, 3)
         assert result.has("pred_keypoint_heatmaps") is keep
+
+
+def detections(count: int, classes: list[int]) -> Instances:
+    generator = torch.Generator().manual_seed(count)
+    corner = 20 * torch.rand(count, 2, generator=generator)
+    return Instances(
+        (50, 50),
+        pred_boxes=Boxes(torch.cat([corner, corner + 25], dim=1)),
+        scores=torch.rand(count, generator=generator),
+        pred_classes=torch.tensor(classes, dtype=torch.int64),
+    )
+
+
+def test_keypoints_of_the_best_alone():
+    """Of each class in each photo, as COCO takes them; one photo has nobody."""
+    photos = [detections(5, [0, 1, 0, 0, 1]), detections(0, []), detections(1, [1])]
+    features = torch.randn(6, 8, 14, 14)
+    all_of_them = make_head(keep_heatmaps=True).eval()(features, copy.deepcopy(photos))
+    head = make_head(keep_heatmaps=True, topk_per_image=1).eval()
+    for everyone, best in zip(all_of_them, head(features, photos), strict=True):
+        kept = torch.zeros(len(best), dtype=torch.bool)
+        for category in best.pred_classes.unique():
+            of_class = (best.pred_classes == category).nonzero().flatten()
+            kept[of_class[best.scores[of_class].argmax()]] = True
+        for name in ("pred_keypoints", "pred_keypoint_heatmaps"):
+            torch.testing.assert_close(best.get(name)[kept], everyone.get(name)[kept])
+            assert (best.get(name)[~kept] == 0).all()
+
+
+def test_keypoints_in_given_boxes_need_no_scores():
+    boxes = Instances((50, 50), pred_boxes=Boxes(torch.tensor([[0.0, 0.0, 20.0, 40.0]] * 2)))
+    (result,) = make_head(topk_per_image=1).eval()(torch.randn(2, 8, 14, 14), [boxes])
+    assert (result.pred_keypoints[..., 2] > 0).all()
+
+
+def test_at_least_one_of_the_best():
+    with pytest.raises(ValueError, match="topk_per_image"):
+        make_head(topk_per_image=0)
 
 
 def test_nobody_found():

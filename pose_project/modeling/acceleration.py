@@ -1,0 +1,143 @@
+"""The same model, faster: what only inference may do to a trained network."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from detectron2.layers import Conv2d, FrozenBatchNorm2d
+from detectron2.modeling.roi_heads import FastRCNNOutputLayers
+from detectron2.modeling.roi_heads.keypoint_head import KRCNNConvDeconvUpsampleHead
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from pose_project.modeling.pooling import use_channels_last_pooling
+from pose_project.utils.errors import InputError
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class FastInference(nn.Module):
+    """A frozen copy of a model, with the same inputs and outputs.
+
+    Args:
+        model: a Detectron2 model, such as ``GeneralizedRCNN``; it is not changed.
+        fold_batchnorm: multiply the normalisation that follows a convolution into its weights.
+        channels_last: keep channels next to each other in memory, as CPUs and tensor cores like it.
+        dtype: of convolutions and fully connected layers, ``fp32``, ``bf16`` or ``fp16`` (GPU
+            only). The last layers, of boxes, scores and heatmaps, stay in float32: with eight
+            bits scores tie and the highest cell moves.
+        compile_backbone: compile the backbone with ``torch.compile``, once for all sizes of photos.
+
+    Raises:
+        InputError: if ``dtype`` is unknown, or fp16 is asked for on a CPU.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        fold_batchnorm: bool = True,
+        channels_last: bool = True,
+        dtype: str = "fp32",
+        compile_backbone: bool = False,
+    ) -> None:
+        super().__init__()
+        self.device_type = next(model.parameters()).device.type
+        self.dtype = inference_dtype(dtype, self.device_type)
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        if fold_batchnorm:
+            fold_batchnorms(self.model)
+        if channels_last:
+            self.model.to(memory_format=torch.channels_last)
+            if self.device_type == "cpu":
+                use_channels_last_pooling(self.model)
+        if self.dtype != torch.float32:
+            _keep_outputs_in_float32(self.model)
+        if compile_backbone:
+            self.model.backbone.compile(dynamic=True)
+
+    @torch.no_grad()
+    def forward(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return what the model returns for a batch of photos."""
+        lower = self.dtype != torch.float32
+        autocast = torch.autocast(self.device_type, self.dtype if lower else None, enabled=lower)
+        with autocast, _cudnn_autotune_off():
+            return self.model(batched_inputs)
+
+
+@contextmanager
+def _cudnn_autotune_off() -> Iterator[None]:
+    # Nearly every photo has another shape; autotuning each costs more than it gains.
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
+
+
+class _InFloat32(nn.Module):
+    """A layer that is computed in float32, also under autocast."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return self.layer(x.float())
+
+
+def _keep_outputs_in_float32(model: nn.Module) -> None:
+    for head in list(model.modules()):
+        if isinstance(head, FastRCNNOutputLayers):
+            head.cls_score, head.bbox_pred = _InFloat32(head.cls_score), _InFloat32(head.bbox_pred)
+        elif isinstance(head, KRCNNConvDeconvUpsampleHead):
+            head.score_lowres = _InFloat32(head.score_lowres)
+
+
+def inference_dtype(name: str, device: str) -> torch.dtype:
+    """Return the type of numbers that ``train.inference.dtype`` names.
+
+    Raises:
+        InputError: if it is unknown, or not for this device.
+    """
+    if name not in _DTYPES:
+        raise InputError(f"train.inference.dtype must be one of {list(_DTYPES)}, not {name!r}")
+    if name == "fp16" and torch.device(device).type == "cpu":
+        raise InputError("train.inference.dtype=fp16 needs a GPU; a CPU runs bf16")
+    return _DTYPES[name]
+
+
+def fold_batchnorms(model: nn.Module) -> None:
+    """Multiply each normalisation with fixed statistics into the convolution before it, in place.
+
+    Only Detectron2's ``Conv2d``, which knows its own normalisation, is folded; statistics that
+    depend on the input (GroupNorm) stay. The products are made in float64, so that the outputs
+    differ by float32 rounding alone.
+
+    Args:
+        model: in evaluation mode.
+    """
+    for convolution in (each for each in model.modules() if isinstance(each, Conv2d)):
+        norm = convolution.norm
+        if not isinstance(norm, (FrozenBatchNorm2d, nn.BatchNorm2d)):
+            continue
+        weight, bias = fuse_conv_bn_weights(
+            convolution.weight.double(),
+            None if convolution.bias is None else convolution.bias.double(),
+            norm.running_mean.double(),
+            norm.running_var.double(),
+            norm.eps,
+            norm.weight.double(),
+            norm.bias.double(),
+        )
+        convolution.weight = _like(convolution.weight, weight)
+        convolution.bias = _like(convolution.weight, bias)
+        convolution.norm = None
+
+
+def _like(parameter: nn.Parameter, values: Tensor) -> nn.Parameter:
+    return nn.Parameter(values.to(parameter.dtype), requires_grad=parameter.requires_grad)
