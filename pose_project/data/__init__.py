@@ -1,6 +1,8 @@
 """Datasets by name, the mapper, and loaders whose order is a function of seed and position."""
 
 from pose_project.data.catalog import (
+    count_classes,
+    count_keypoints,
     create_hflip_indices,
     get_dataset_dicts,
     get_schema,
@@ -13,6 +15,8 @@ from pose_project.data.mapper import KeypointMapper
 __all__ = [
     "KeypointMapper",
     "build_train_loader",
+    "count_classes",
+    "count_keypoints",
     "create_hflip_indices",
     "get_dataset_dicts",
     "get_schema",

@@ -1,13 +1,11 @@
 """Datasets by name: registration, files, schema, and the dicts that training reads.
 
-Three kinds of names work everywhere: those registered with :func:`register_keypoint_dataset`,
-Detectron2's own ``keypoints_coco_2017_*``, and ``synthetic_<level>_<split>_<photos>``, generated
-when first used.
+Four kinds of names work everywhere: those registered with :func:`register_keypoint_dataset`,
+Detectron2's own ``keypoints_coco_2017_*``, ``<annotations>.json@<folder of photos>``, and
+``synthetic_<level>_<split>_<photos>``, generated when first used.
 """
 
 import difflib
-import functools
-import json
 import logging
 import re
 from collections.abc import Sequence
@@ -19,18 +17,26 @@ import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog, get_detection_dataset_dicts
 from detectron2.data.datasets.coco import load_coco_json
 
+from pose_project.data.annotation_files import (
+    MALFORMED,
+    completed_file,
+    keypoint_categories,
+    read_schema,
+)
 from pose_project.data.proposals import add_proposals
 from pose_project.data.synthetic import ensure_synthetic_dataset
-from pose_project.data.validation import check_dataset_dicts, check_json_size, check_keypoints
-from pose_project.structures import KeypointSchema, merge_schemas
+from pose_project.data.validation import check_dataset_dicts, check_keypoints
+from pose_project.structures import KeypointSchema
 from pose_project.structures.schema import ESTIMATED_SIGMA
 from pose_project.utils.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-# What reading a file of another structure ends in.
-_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
-
+_WHERE_COCO_IS = (
+    ", or set DETECTRON2_DATASETS to the folder that holds coco/annotations, coco/train2017 and "
+    "coco/val2017 (tools/prepare_coco.py fetches them)"
+)
+_PATH_NAME = re.compile(r"(.*?\.json|[^@]*)@(.*)")
 _SYNTHETIC_NAME = re.compile(r"synthetic_([a-z]+)_(train|val)_(\d+)")
 
 
@@ -41,7 +47,8 @@ def register_keypoint_dataset(
 
     Args:
         name: the name that configs refer to.
-        json_file: annotations in COCO's keypoint format.
+        json_file: annotations in COCO's keypoint format; what they lack is filled in, see
+            ``fill_annotation``.
         image_root: the folder that ``file_name`` in the JSON is relative to.
         schema: names, flip pairs, skeleton and sigmas; read from the JSON's category if None.
 
@@ -79,6 +86,16 @@ def resolve_dataset(name: str) -> Any:
         root = ensure_synthetic_dataset(level, split, int(num_photos))
         json_file = root / "annotations" / f"person_keypoints_{split}2017.json"
         register_keypoint_dataset(name, json_file, root / f"{split}2017")
+    path = _PATH_NAME.fullmatch(name)
+    if path and name not in DatasetCatalog:
+        json_file, image_root = path.groups()
+        if not json_file or not image_root:
+            raise InputError(
+                f"dataset {name!r} is not ANNOTATIONS.json@FOLDER_OF_PHOTOS; with "
+                "configs/custom_dataset.py set custom.train_json, custom.val_json and "
+                "custom.image_root"
+            )
+        register_keypoint_dataset(name, json_file, image_root)
     if name not in DatasetCatalog:
         near = difflib.get_close_matches(name, DatasetCatalog.list(), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -90,9 +107,8 @@ def resolve_dataset(name: str) -> Any:
     ):
         if path is not None and not Path(path).exists():
             raise InputError(
-                f"dataset {name!r}: no {what} at {path}. Put the data there, or set "
-                "DETECTRON2_DATASETS to the folder that holds coco/annotations, coco/train2017 "
-                "and coco/val2017 (tools/prepare_coco.py fetches them)"
+                f"dataset {name!r}: no {what} at {path}. Put the data there"
+                + (_WHERE_COCO_IS if name.startswith("keypoints_coco_") else "")
             )
     return metadata
 
@@ -106,7 +122,7 @@ def get_schema(dataset_names: str | Sequence[str]) -> KeypointSchema:
     names = [dataset_names] if isinstance(dataset_names, str) else list(dataset_names)
     schemas = [_schema_of(name) for name in names]
     for name, schema in zip(names, schemas, strict=True):
-        if _without_lines(schema) != _without_lines(schemas[0]):
+        if _for_training(schema) != _for_training(schemas[0]):
             raise InputError(f"datasets {names[0]!r} and {name!r} do not have the same keypoints")
     return schemas[0]
 
@@ -118,6 +134,17 @@ def create_hflip_indices(dataset_names: str | Sequence[str]) -> list[int]:
     dataset's name, because it is evaluated when the mapper is built.
     """
     return list(get_schema(dataset_names).hflip_indices)
+
+
+def count_keypoints(dataset_names: str | Sequence[str]) -> int:
+    """Return K of the named datasets; made for LazyConfigs, as ``create_hflip_indices``."""
+    return get_schema(dataset_names).num_keypoints
+
+
+def count_classes(dataset_names: str | Sequence[str]) -> int:
+    """Return how many categories of the named datasets have keypoints; made for LazyConfigs."""
+    first = dataset_names if isinstance(dataset_names, str) else dataset_names[0]
+    return len(keypoint_categories(resolve_dataset(first).json_file))
 
 
 def get_dataset_dicts(
@@ -164,25 +191,24 @@ def get_dataset_dicts(
         return dicts
     except InputError:
         raise
-    except (AssertionError, *_MALFORMED) as error:
+    except (AssertionError, *MALFORMED) as error:
         reason = str(error) or type(error).__name__
         raise InputError(f"datasets {names} cannot be used: {reason}") from error
 
 
-def _without_lines(schema: KeypointSchema) -> KeypointSchema:
-    # lines of the skeleton are for drawing only: Detectron2's COCO has other ones than COCO
-    categories = tuple((name, _without_lines(each)) for name, each in schema.categories)
-    return replace(schema, skeleton=(), categories=categories)
+def _for_training(schema: KeypointSchema) -> KeypointSchema:
+    """Return a schema without what training does not use: lines are drawn, sigmas are scored by."""
+    categories = tuple((name, _for_training(each)) for name, each in schema.categories)
+    return replace(schema, skeleton=(), oks_sigmas=(), sigmas_estimated=True, categories=categories)
 
 
 def _schema_of(name: str) -> KeypointSchema:
     metadata = resolve_dataset(name)
     if metadata.get("keypoint_names") is None:
-        with_keypoints = _keypoint_categories(metadata.json_file)
-        schema = _read_schema(metadata.json_file, with_keypoints)
+        schema = read_schema(metadata.json_file)
         if schema.sigmas_estimated:
             logger.warning(
-                "Dataset %r gives no 'oks_sigmas'; its keypoints are scored with %.2f.",
+                "Dataset %r gives no 'oks_sigmas': they are estimated, %.2f for each keypoint.",
                 name,
                 ESTIMATED_SIGMA,
             )
@@ -192,15 +218,16 @@ def _schema_of(name: str) -> KeypointSchema:
 
 def _load_people(name: str, json_file: str, image_root: str) -> list[dict[str, Any]]:
     """Return Detectron2's dicts with the categories that have keypoints, numbered from 0."""
-    categories = _keypoint_categories(json_file)
+    categories = keypoint_categories(json_file)
     contiguous = {each["id"]: index for index, each in enumerate(categories)}
     MetadataCatalog.get(name).set(
         thing_classes=[str(each.get("name", each["id"])) for each in categories],
         thing_dataset_id_to_contiguous_id=contiguous,
     )
     try:
-        dicts = load_coco_json(json_file, image_root)
-    except (AssertionError, *_MALFORMED) as error:
+        with completed_file(json_file) as path:
+            dicts = load_coco_json(path, image_root)
+    except (AssertionError, *MALFORMED) as error:
         raise InputError(f"{json_file} is not in COCO's format: {error!r}") from error
     for photo in dicts:
         photo["annotations"] = [
@@ -212,29 +239,6 @@ def _load_people(name: str, json_file: str, image_root: str) -> list[dict[str, A
     if schema.categories:
         _spread_keypoints(json_file, dicts, schema)
     return dicts
-
-
-def _keypoint_categories(json_file: str) -> list[dict[str, Any]]:
-    categories = [each for each in _read_categories(json_file) if each.get("keypoints")]
-    if not categories:
-        raise InputError(
-            f"{json_file} has no keypoints: no category lists names under 'keypoints' "
-            "(https://cocodataset.org/#format-data)"
-        )
-    return sorted(categories, key=lambda each: each["id"])
-
-
-def _read_schema(json_file: str, categories: list[dict[str, Any]]) -> KeypointSchema:
-    """Return the schema of a file; of several categories, the union of their keypoints."""
-    try:
-        return merge_schemas(
-            [
-                (str(each.get("name")), KeypointSchema.from_coco_category(each))
-                for each in categories
-            ]
-        )
-    except _MALFORMED as error:
-        raise InputError(f"{json_file}: the category's keypoints are wrong: {error}") from error
 
 
 def _spread_keypoints(json_file: str, dicts: list[dict[str, Any]], schema: KeypointSchema) -> None:
@@ -253,23 +257,3 @@ def _spread_keypoints(json_file: str, dicts: list[dict[str, Any]], schema: Keypo
         spread = np.zeros((schema.num_keypoints, 3))
         spread[list(rows[category])] = np.reshape(values, (-1, 3))
         annotation["keypoints"] = spread.flatten().tolist()
-
-
-@functools.lru_cache(maxsize=8)
-def _read_categories(json_file: str) -> list[dict[str, Any]]:
-    check_json_size(json_file)
-    try:
-        with open(json_file, encoding="utf-8") as stream:
-            content = json.load(stream)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{json_file} is not JSON: {error}") from error
-    categories = content.get("categories") if isinstance(content, dict) else None
-    if not isinstance(categories, list) or not all(_is_category(each) for each in categories):
-        raise InputError(
-            f"{json_file} is not in COCO's format: it has no list 'categories' of objects with ids"
-        )
-    return categories
-
-
-def _is_category(entry: Any) -> bool:
-    return isinstance(entry, dict) and isinstance(entry.get("id"), int)

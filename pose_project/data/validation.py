@@ -41,7 +41,7 @@ def check_dataset_dicts(source: str, dicts: list[dict[str, Any]], num_keypoints:
             if not isinstance(photo.get(side), int) or not 0 < photo[side] < LARGEST_COORDINATE:
                 raise InputError(f"{where}: {side} is {photo.get(side)!r}, not a number of pixels")
         for annotation in photo["annotations"]:
-            if not _are_numbers(annotation.get("bbox"), 4):
+            if not are_numbers(annotation.get("bbox"), 4):
                 raise InputError(f"{where}: bbox is {annotation.get('bbox')!r}, not four numbers")
             if annotation.get("keypoints"):
                 check_keypoints(where, annotation["keypoints"], num_keypoints)
@@ -51,14 +51,15 @@ def check_dataset_dicts(source: str, dicts: list[dict[str, Any]], num_keypoints:
 
 def check_keypoints(where: str, values: Any, num_keypoints: int) -> None:
     """Raise ``InputError`` if an instance's keypoints are not 3 K numbers of a sensible size."""
-    if not _are_numbers(values, 3 * num_keypoints):
+    if not are_numbers(values, 3 * num_keypoints):
         raise InputError(
             f"{where}: keypoints are not {num_keypoints} times three numbers (x, y, v), but "
             f"{len(values) if isinstance(values, list) else values!r}"
         )
 
 
-def _are_numbers(values: Any, count: int) -> bool:
+def are_numbers(values: Any, count: int) -> bool:
+    """Return whether a value is a list of ``count`` numbers of a sensible size."""
     return (
         isinstance(values, list)
         and len(values) == count

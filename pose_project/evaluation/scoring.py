@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import json
 import warnings
+from pathlib import Path
 from typing import Any
 
 import hotcoco
@@ -10,9 +12,19 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from pose_project.data.annotation_files import completed_file
 from pose_project.utils.errors import InputError
 
 ENGINES = ("hotcoco", "pycocotools")
+
+_SCORED_BY = {
+    "images": ("id", "file_name", "width", "height"),
+    "annotations": (
+        *("id", "image_id", "category_id", "iscrowd", "area"),
+        *("bbox", "segmentation", "keypoints", "num_keypoints"),
+    ),
+    "categories": ("id", "name"),
+}
 
 
 def score_results(
@@ -94,15 +106,32 @@ class Scorer:
 
 
 def load_ground_truth(json_file: str, engine: str) -> Any:
-    """Return an engine's ``COCO`` of a file.
+    """Return an engine's ``COCO`` of a file, with what its annotations lack filled in.
 
     Raises:
         InputError: if the engine finds something in it that is not COCO's format.
     """
     try:
-        return hotcoco.COCO(json_file) if engine == "hotcoco" else COCO(json_file)
+        with completed_file(json_file) as path:
+            return _load_hotcoco(path) if engine == "hotcoco" else COCO(path)
+    except InputError:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{json_file} cannot be scored: {error!r}") from error
+
+
+def _load_hotcoco(json_file: str) -> hotcoco.COCO:
+    try:
+        return hotcoco.COCO(json_file)
+    except ValueError:
+        # it is strict about fields that nothing is scored by, such as CVAT's "date_captured": 0
+        content = json.loads(Path(json_file).read_text(encoding="utf-8"))
+        return hotcoco.COCO(
+            {
+                part: [{key: each[key] for key in keys if key in each} for each in content[part]]
+                for part, keys in _SCORED_BY.items()
+            }
+        )
 
 
 def _load_results(truth: COCO, results: list[dict[str, Any]]) -> COCO:

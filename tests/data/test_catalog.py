@@ -117,11 +117,11 @@ def test_datasets_with_other_keypoints_do_not_mix(write_dataset, tmp_path):
         get_schema(["seventeen", "two"])
 
 
-def test_another_skeleton_is_no_hindrance_to_mixing(write_dataset, tmp_path):
+def test_other_lines_and_sigmas_are_no_hindrance_to_mixing(write_dataset, tmp_path):
     json_file, photos = write_dataset([person()])
     register_keypoint_dataset("plain", json_file, photos)
     other = json.loads(json_file.read_text())
-    other["categories"][0]["skeleton"] = [[1, 2]]
+    other["categories"][0] |= {"skeleton": [[1, 2]], "oks_sigmas": [0.05] * 17}
     (tmp_path / "lines.json").write_text(json.dumps(other))
     register_keypoint_dataset("lines", tmp_path / "lines.json", photos)
     assert get_schema(["plain", "lines"]).num_keypoints == 17
