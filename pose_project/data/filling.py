@@ -78,7 +78,9 @@ def fill_annotation(
         filled["bbox"] = box_around(points, image_size_wh)
     if "area" in lacking and are_numbers(filled.get("bbox"), 4):
         filled["area"] = round(AREA_SHARE * filled["bbox"][2] * filled["bbox"][3], 2)
-    return filled, tuple(field for field in FIELDS if filled.get(field) is not annotation.get(field))
+    return filled, tuple(
+        field for field in FIELDS if filled.get(field) is not annotation.get(field)
+    )
 
 
 def box_around(points: np.ndarray, image_size_wh: tuple[int, int] | None = None) -> list[float]:
