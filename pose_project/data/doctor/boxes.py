@@ -12,6 +12,7 @@ TOLERANCE = 1.0
 """Pixels by which a box or point may leave its frame: rounding."""
 # Boxes are XYXY if nearly all can be read so, while many leave the photo as XYWH.
 _XYXY_READABLE, _XYWH_OUTSIDE = 0.95, 0.3
+_XYXY_MARGIN = 0.2  # keypoints may be so far outside, as a share of the longer side
 
 
 def check_boxes(dataset: Dataset) -> Iterator[Finding]:
@@ -42,10 +43,13 @@ def leaves_photo(dataset: Dataset) -> np.ndarray:
 
 
 def read_as_xyxy(dataset: Dataset) -> np.ndarray:
-    """Return (A,) bool: read as two corners, the box is one and lies in its photo."""
+    """Return (A,) bool: read as two corners, it is a box in its photo around the keypoints."""
     first, last = dataset.boxes[:, :2], dataset.boxes[:, 2:]
     in_photo = (first >= -TOLERANCE) & (last <= dataset.photo_sizes_wh + TOLERANCE)
-    return ((last > first) & in_photo).all(axis=1)
+    lowest, highest = dataset.extent
+    margin = _XYXY_MARGIN * (last - first).max(axis=1, keepdims=True)
+    around = (lowest >= first - margin) & (highest <= last + margin)
+    return ((last > first) & in_photo & around).all(axis=1)
 
 
 def are_xyxy(readable: np.ndarray, outside: np.ndarray) -> bool:

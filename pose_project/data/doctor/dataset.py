@@ -220,6 +220,15 @@ class Dataset:
         return counts
 
     @cached_property
+    def extent(self) -> tuple[np.ndarray, np.ndarray]:
+        """(A, 2) and (A, 2), see ``Poses.extent``."""
+        lowest = np.full((len(self.annotations), 2), np.inf)
+        highest = -lowest
+        for pose in self.poses:
+            lowest[pose.rows], highest[pose.rows] = pose.extent
+        return lowest, highest
+
+    @cached_property
     def _keypoint_columns(self) -> list[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
         values = self.annotations.column("keypoints")
         columns = []
