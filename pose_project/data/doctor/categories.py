@@ -79,21 +79,26 @@ def unpaired_names(schema: KeypointSchema) -> list[str]:
 def check_skeletons(dataset: Dataset) -> Iterator[Finding]:
     """Find skeletons that are empty, of another category, or counted from 0."""
     for row in np.flatnonzero(dataset.num_keypoints):
-        count = dataset.num_keypoints[row]
         lines = dataset.categories.objects[row].get("skeleton")
-        if lines in (None, []):
-            if count > 1:
-                yield from dataset.categories.found("skeleton-empty", [row])
-        elif not are_pairs(lines):
-            yield from dataset.categories.found("skeleton", [row])
-        else:
-            ends = [end for line in lines for end in line]
-            first = 0 if 0 in ends else 1
-            if not all(first <= end < first + count for end in ends):
-                detail = f"{min(ends)} to {max(ends)}, but there are {count}"
-                yield from dataset.categories.found("skeleton-range", [row], detail)
-            elif first == 0:
-                yield from dataset.categories.found("skeleton-zero", [row])
+        count = int(dataset.num_keypoints[row])
+        code = skeleton_problem(lines, count)
+        ends = np.ravel(lines) if code == "skeleton-range" else []
+        detail = f"{min(ends)} to {max(ends)}, but there are {count}" if len(ends) else ""
+        if code:
+            yield from dataset.categories.found(code, [row], detail)
+
+
+def skeleton_problem(lines: Any, count: int) -> str:
+    """Return the problem's code of a skeleton of ``count`` keypoints, or ""."""
+    if lines in (None, []):
+        return "skeleton-empty" if count > 1 else ""
+    if not are_pairs(lines):
+        return "skeleton"
+    ends = [end for line in lines for end in line]
+    first = 0 if 0 in ends else 1
+    if not all(first <= end < first + count for end in ends):
+        return "skeleton-range"
+    return "skeleton-zero" if first == 0 else ""
 
 
 def are_pairs(lines: Any) -> bool:
@@ -111,9 +116,11 @@ def check_used(dataset: Dataset) -> Iterator[Finding]:
 
 
 def schema_of(category: dict[str, Any]) -> KeypointSchema | None:
-    """Return a category's schema without its skeleton, or None if it is unusable."""
+    """Return a category's schema, or None if it is unusable; without a skeleton that is."""
+    names, lines = category.get("keypoints"), category.get("skeleton")
+    fits = isinstance(names, list) and skeleton_problem(lines, len(names)) in ("", "skeleton-zero")
     try:
-        return KeypointSchema.from_coco_category({**category, "skeleton": []})
+        return KeypointSchema.from_coco_category({**category, "skeleton": lines if fits else []})
     except _MALFORMED:
         return None
 

@@ -12,7 +12,7 @@ from pose_project.data.doctor import boxes, categories, keypoints, people, photo
 from pose_project.data.doctor.dataset import KINDS, Dataset
 from pose_project.data.doctor.photos import Photo
 from pose_project.data.doctor.problems import PROBLEMS
-from pose_project.data.doctor.report import Finding, Report
+from pose_project.data.doctor.report import ERROR, Finding, Report
 from pose_project.data.reading import collection_paused, read_json
 from pose_project.utils.errors import InputError
 
@@ -123,9 +123,10 @@ def log_findings(json_file: str, content: Any) -> None:
         return
     report = examine_content(json_file, content)
     if report.findings:
-        logger.warning(
-            "%s: %s. python tools/doctor.py %s tells more", json_file, report.line(), json_file
-        )
+        # COCO itself has warnings: people without labelled keypoints, points outside their box
+        level = logging.WARNING if report.exit_code == ERROR.exit_code else logging.INFO
+        message = "%s: %s. python tools/doctor.py %s tells more"
+        logger.log(level, message, json_file, report.line(), json_file)
 
 
 def read_photo_list(json_file: Path, image_root: Path) -> tuple[list[Any], Path]:

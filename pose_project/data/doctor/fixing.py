@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pose_project.data.doctor.boxes import are_xyxy, is_finite, leaves_photo, read_as_xyxy
-from pose_project.data.doctor.categories import are_pairs, schema_of, unpaired_names
+from pose_project.data.doctor.categories import schema_of, skeleton_problem, unpaired_names
 from pose_project.data.doctor.dataset import Dataset
 from pose_project.data.doctor.people import repeated_people
 from pose_project.data.doctor.photos import Photo, size_problem
@@ -91,12 +91,9 @@ def _correct_images(
 def _correct_categories(dataset: Dataset, corrections: Corrections) -> list[dict[str, Any]]:
     categories = [dict(each) for each in dataset.categories.objects]
     for category, count in zip(categories, dataset.num_keypoints, strict=True):
-        lines = category.get("skeleton")
-        if count and lines and are_pairs(lines):
-            ends = [end for line in lines for end in line]
-            if min(ends) == 0 and max(ends) < count:
-                category["skeleton"] = [[a + 1, b + 1] for a, b in lines]
-                corrections["categories: skeleton counted from 1"] += 1
+        if count and skeleton_problem(category.get("skeleton"), count) == "skeleton-zero":
+            category["skeleton"] = [[a + 1, b + 1] for a, b in category["skeleton"]]
+            corrections["categories: skeleton counted from 1"] += 1
         schema = schema_of(category) if count else None
         if schema is None:
             continue

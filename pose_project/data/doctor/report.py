@@ -1,5 +1,6 @@
 """What the doctor found, and how it is told: as text, as an object for JSON, in one line."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -133,10 +134,11 @@ class Report:
         return ", ".join(number_of(count, kind) for kind, count in self.totals.items())
 
     def line(self) -> str:
-        """Return the findings in one line for a log."""
-        shown = "; ".join(str(each) for each in self.findings[:3])
-        more = "; ..." if len(self.findings) > 3 else ""
-        return " ".join(f"{self.counts}: {shown}{more}".split())
+        """Return the findings in one line for a log: "1 error, 1 warning: bad-id 2, ..."."""
+        counts: Counter[str] = Counter()
+        for each in self.findings:
+            counts[each.problem.code] += each.count
+        return f"{self.counts}: {', '.join(f'{code} {n}' for code, n in counts.items())}"
 
     def text(self) -> str:
         """Return the findings, each with the reason and the remedy."""
