@@ -111,10 +111,10 @@ def fix(output: Path, examination: Examination) -> None:
     """Write the corrected copy and say what was done; the report may be on the standard output."""
     if examination.dataset is None:
         raise InputError(f"--fix: nothing can be corrected in {examination.report.path}")
-    corrections = write_corrected(output, examination.dataset, examination.photos)
-    print(f"\nWrote {output}", file=sys.stderr)
-    for done, count in sorted(corrections.items()) or [("nothing to correct", 0)]:
-        print(f"  {count:,} {done}" if count else f"  {done}", file=sys.stderr)
+    corrections, left = write_corrected(output, examination.dataset, examination.photos)
+    lines = [f"{done} ({count:,})" for done, count in sorted(corrections.items())]
+    print(f"\nWrote {output}", *(lines or ["nothing to correct"]), sep="\n  ", file=sys.stderr)
+    print(f"Left, without looking at photos: {left.line()}", file=sys.stderr)
 
 
 def main(argv: list[str] | None = None) -> int:

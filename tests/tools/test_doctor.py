@@ -34,7 +34,8 @@ def test_report_and_corrected_copy(doctor, dataset, tmp_path):
     assert code == 1
     for problem in ("num-keypoints-wrong", "area-zero", "iscrowd-boolean"):
         assert f"WARNING {problem}" in out
-    assert "1 annotations: num_keypoints counted again" in err
+    assert "\n  annotations: num_keypoints counted again (1)\n" in err
+    assert err.endswith("Left, without looking at photos: nothing wrong\n")
     assert json_file.read_bytes() == before
     assert doctor(tmp_path / "fixed.json", "--images", photos)[0] == 0
     (annotation,) = json.loads((tmp_path / "fixed.json").read_text())["annotations"]

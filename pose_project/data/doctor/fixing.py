@@ -12,8 +12,10 @@ import numpy as np
 from pose_project.data.doctor.boxes import are_xyxy, is_finite, leaves_photo, read_as_xyxy
 from pose_project.data.doctor.categories import schema_of, skeleton_problem, unpaired_names
 from pose_project.data.doctor.dataset import Dataset
+from pose_project.data.doctor.examination import examine_content
 from pose_project.data.doctor.people import repeated_people
 from pose_project.data.doctor.photos import Photo, size_problem
+from pose_project.data.doctor.report import Report
 from pose_project.data.doctor.structure import is_repeated
 from pose_project.data.filling import fill_annotation, has_box
 from pose_project.data.reading import collection_paused
@@ -38,18 +40,23 @@ def check_output(output: Path, inputs: Sequence[Path]) -> None:
         raise InputError(f"--fix {output}: {output.parent} is no folder that can be written")
 
 
-def write_corrected(output: Path, dataset: Dataset, photos: Sequence[Photo] = ()) -> Corrections:
+def write_corrected(
+    output: Path, dataset: Dataset, photos: Sequence[Photo] = ()
+) -> tuple[Corrections, Report]:
     """Write a corrected copy of a dataset.
 
     Args:
         output: the file; whole or not there.
         dataset: not changed.
         photos: one for each image, if they were opened.
+
+    Returns:
+        What was done, and what is left to be found without opening photos.
     """
     with collection_paused():
         content, corrections = correct(dataset, photos)
         write_text_atomic(output, json.dumps(content))
-    return corrections
+        return corrections, examine_content(output, content)
 
 
 def correct(dataset: Dataset, photos: Sequence[Photo] = ()) -> tuple[dict[str, Any], Corrections]:
@@ -121,12 +128,12 @@ def _correct_annotations(dataset: Dataset, corrections: Corrections) -> list[Any
     for row, (count, size) in enumerate(zip(counts, sizes, strict=True)):
         annotations[row], done = correct_annotation(annotations[row], count, size)
         corrections.update(f"annotations: {each}" for each in done)
-    copies, photo_of = set(repeated_people(dataset)), dataset.photo_of.tolist()
+    copies, dangling = set(repeated_people(dataset)), is_surely_dangling(dataset).tolist()
     ids = dataset.annotations.ids
     free = int(ids.max(initial=0)) + 1
     again = (is_repeated(dataset.annotations) | (ids == 0)).tolist()
     for row, annotation in enumerate(annotations):
-        reason = _why_left_out(annotation, row in copies, photo_of[row] < 0)
+        reason = _why_left_out(annotation, row in copies, dangling[row])
         if reason:
             annotations[row] = _LEFT_OUT
             corrections[f"annotations: left out, {reason}"] += 1
@@ -135,6 +142,18 @@ def _correct_annotations(dataset: Dataset, corrections: Corrections) -> list[Any
             corrections["annotations: numbered anew"] += 1
             free += 1
     return annotations
+
+
+def is_surely_dangling(dataset: Dataset) -> np.ndarray:
+    """Return (A,) bool: of no photo, while ids of photos and this one are in order.
+
+    Where they are not, the annotation may belong to a photo whose id is to be repaired.
+    """
+    images = dataset.images
+    in_order = (images.ids >= 0).all() and not is_repeated(images).any()
+    complete = len(images) == len(dataset.content[images.kind])
+    usable = dataset.annotations.whole_numbers("image_id") >= 0
+    return (dataset.photo_of < 0) & usable & bool(in_order and complete)
 
 
 def _why_left_out(annotation: dict[str, Any], is_copy: bool, dangling: bool) -> str:

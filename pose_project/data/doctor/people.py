@@ -30,16 +30,16 @@ def repeated_people(dataset: Dataset) -> list[int]:
     order = np.lexsort(keys.T)
     same = np.zeros(len(rows), bool)  # as the one before it in this order
     same[1:] = (keys[order][1:] == keys[order][:-1]).all(axis=1)
-    repeated, seen = [], []
+    repeated: list[int] = []
+    seen: set[str] = set()
     alike = same | np.append(same[1:], False)
     for row, as_before in zip(rows[order][alike].tolist(), same[alike].tolist(), strict=True):
-        keypoints = dataset.annotations.objects[row].get("keypoints")
+        keypoints = repr(dataset.annotations.objects[row].get("keypoints"))
         if not as_before:
-            seen = []
+            seen = set()
         if keypoints in seen:
             repeated.append(row)
-        else:
-            seen.append(keypoints)
+        seen.add(keypoints)
     return repeated
 
 

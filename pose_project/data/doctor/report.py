@@ -138,7 +138,8 @@ class Report:
         counts: Counter[str] = Counter()
         for each in self.findings:
             counts[each.problem.code] += each.count
-        return f"{self.counts}: {', '.join(f'{code} {n}' for code, n in counts.items())}"
+        listed = ", ".join(f"{code} {count}" for code, count in counts.items())
+        return f"{self.counts}: {listed}" if listed else self.counts
 
     def text(self) -> str:
         """Return the findings, each with the reason and the remedy."""

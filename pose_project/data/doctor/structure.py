@@ -14,8 +14,8 @@ def check_entries(dataset: Dataset) -> Iterator[Finding]:
     """Find entries that are no objects."""
     for entries in (dataset.images, dataset.annotations, dataset.categories):
         total = len(dataset.content[entries.kind])
-        others = np.setdiff1d(np.arange(total), entries.places)
-        if len(others):
+        if len(entries) < total:
+            others = np.setdiff1d(np.arange(total), entries.places)
             places = tuple(others[:10].tolist())
             labels = tuple(f"#{place}" for place in places)
             yield Finding(PROBLEMS["broken-entry"], entries.kind, len(others), places, labels)
