@@ -23,7 +23,7 @@ def doctor(capsys):
 @pytest.fixture
 def dataset(write_dataset):
     points = [20, 20, 2] * 5 + [25, 30, 2] * 12
-    annotation = person(keypoints=points, num_keypoints=3, area=0, iscrowd=False)
+    annotation = person(keypoints=points, num_keypoints=3, iscrowd=False)
     return write_dataset([annotation], skeleton=[[1, 2]])
 
 
@@ -32,7 +32,7 @@ def test_report_and_corrected_copy(doctor, dataset, tmp_path):
     before = json_file.read_bytes()
     code, out, err = doctor(json_file, "--images", photos, "--fix", tmp_path / "fixed.json")
     assert code == 1
-    for problem in ("num-keypoints-wrong", "area-zero", "iscrowd-boolean"):
+    for problem in ("num-keypoints-wrong", "iscrowd-boolean"):
         assert f"WARNING {problem}" in out
     assert "\n  annotations: num_keypoints counted again (1)\n" in err
     assert err.endswith("Left, without looking at photos: nothing wrong\n")
@@ -56,7 +56,7 @@ def test_page_with_drawn_examples(doctor, dataset, tmp_path):
     json_file, photos = dataset
     doctor(json_file, "--images", photos, "--html", tmp_path / "page")
     page = (tmp_path / "page/index.html").read_text()
-    assert page.count("<img") == 3
+    assert page.count("<img") == 2
     doctor(json_file, "--html", tmp_path / "page")
     assert "<img" not in (tmp_path / "page/index.html").read_text()
 

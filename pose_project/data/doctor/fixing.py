@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from pose_project.data.doctor.boxes import are_xyxy, is_finite, leaves_photo, read_as_xyxy
+from pose_project.data.doctor.boxes import are_xyxy, leaves_photo, read_as_xyxy
 from pose_project.data.doctor.categories import schema_of, skeleton_problem, unpaired_names
-from pose_project.data.doctor.dataset import Dataset
+from pose_project.data.doctor.dataset import Dataset, Given
 from pose_project.data.doctor.examination import examine_content
 from pose_project.data.doctor.people import repeated_people
 from pose_project.data.doctor.photos import Photo, size_problem
 from pose_project.data.doctor.report import Report
 from pose_project.data.doctor.structure import is_repeated
-from pose_project.data.filling import fill_annotation, has_box
+from pose_project.data.filling import fill_annotation
 from pose_project.data.reading import collection_paused
 from pose_project.data.validation import are_numbers
 from pose_project.structures.schema import infer_flip_pairs
@@ -81,6 +81,8 @@ def correct(dataset: Dataset, photos: Sequence[Photo] = ()) -> tuple[dict[str, A
 
 
 _LEFT_OUT = object()
+# Of what loading fills in; bbox and area would be estimates.
+_EXACT = ("iscrowd", "keypoints", "num_keypoints")
 
 
 def _correct_images(
@@ -114,26 +116,28 @@ def _correct_categories(dataset: Dataset, corrections: Corrections) -> list[dict
 
 def _correct_annotations(dataset: Dataset, corrections: Corrections) -> list[Any]:
     annotations: list[Any] = list(dataset.annotations.objects)
-    corners = read_as_xyxy(dataset)
-    if are_xyxy(corners, leaves_photo(dataset)):
-        for row in np.flatnonzero(corners):
-            x1, y1, x2, y2 = annotations[row]["bbox"]
-            annotations[row] = {**annotations[row], "bbox": [x1, y1, x2 - x1, y2 - y1]}
-            corrections["annotations: bbox from corners to width and height"] += 1
     counts = np.append(dataset.num_keypoints, 0)[dataset.category_of].tolist()
     sizes = [
         None if np.isnan(width) else (int(width), int(height))
         for width, height in dataset.photo_sizes_wh.tolist()
     ]
+    corners = read_as_xyxy(dataset)
+    if are_xyxy(corners, leaves_photo(dataset)):
+        sizes = [None] * len(sizes)  # what leaves its photo is no XYWH to be clipped
+        for row in np.flatnonzero(corners):
+            x1, y1, x2, y2 = annotations[row]["bbox"]
+            annotations[row] = {**annotations[row], "bbox": [x1, y1, x2 - x1, y2 - y1]}
+            corrections["annotations: bbox from corners to width and height"] += 1
     for row, (count, size) in enumerate(zip(counts, sizes, strict=True)):
         annotations[row], done = correct_annotation(annotations[row], count, size)
         corrections.update(f"annotations: {each}" for each in done)
+    shows_nothing = is_empty(dataset).tolist()
     copies, dangling = set(repeated_people(dataset)), is_surely_dangling(dataset).tolist()
     ids = dataset.annotations.ids
     free = int(ids.max(initial=0)) + 1
     again = (is_repeated(dataset.annotations) | (ids == 0)).tolist()
     for row, annotation in enumerate(annotations):
-        reason = _why_left_out(annotation, row in copies, dangling[row])
+        reason = _why_left_out(row in copies, dangling[row], shows_nothing[row])
         if reason:
             annotations[row] = _LEFT_OUT
             corrections[f"annotations: left out, {reason}"] += 1
@@ -156,12 +160,18 @@ def is_surely_dangling(dataset: Dataset) -> np.ndarray:
     return (dataset.photo_of < 0) & usable & bool(in_order and complete)
 
 
-def _why_left_out(annotation: dict[str, Any], is_copy: bool, dangling: bool) -> str:
+def is_empty(dataset: Dataset) -> np.ndarray:
+    """Return (A,) bool: there is no box, and keypoints are missing or unlabelled."""
+    no_points = (dataset.keypoints_given <= Given.NUMBERS) & (dataset.num_labelled == 0)
+    return (dataset.box_given == Given.NOTHING) & no_points
+
+
+def _why_left_out(is_copy: bool, dangling: bool, shows_nothing: bool) -> str:
     if is_copy:
         return "the same as another one"
     if dangling:
         return "their photo is not listed"
-    return "" if has_box(annotation) else "neither box nor labelled keypoints"
+    return "neither box nor labelled keypoints" if shows_nothing else ""
 
 
 def correct_annotation(
@@ -178,8 +188,6 @@ def correct_annotation(
     if isinstance(corrected.get("iscrowd"), bool):
         corrected["iscrowd"] = int(corrected["iscrowd"])
         done.append("iscrowd written as a number")
-    if is_finite(corrected.get("area")) and corrected["area"] <= 0:
-        del corrected["area"]  # is filled in below
     if num_keypoints and are_numbers(corrected.get("keypoints"), 3 * num_keypoints):
         points = corrected["keypoints"]
         if any(type(v) is float and v in (0, 1, 2) for v in points[2::3]):
@@ -196,8 +204,12 @@ def correct_annotation(
     if clipped is not None:
         corrected["bbox"] = clipped
         done.append("bbox clipped to the photo")
-    corrected, filled = fill_annotation(corrected, num_keypoints, image_size_wh)
-    return corrected, done + [f"{field} filled in" for field in filled]
+    filled, _ = fill_annotation(corrected, num_keypoints, image_size_wh)
+    for field in _EXACT:
+        if field in filled and corrected.get(field) is not filled[field]:
+            corrected[field] = filled[field]
+            done.append(f"{field} filled in")
+    return corrected, done
 
 
 def clip_box(box: Any, image_size_wh: tuple[int, int] | None) -> list[float] | None:

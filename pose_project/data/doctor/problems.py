@@ -125,8 +125,7 @@ _PROBLEMS = (
     Problem(
         *("bbox-missing", WARNING, "no bbox"),
         why="loading puts a box around the labelled keypoints, which is only roughly the person's.",
-        remedy="annotate boxes if you can.",
-        corrected=True,
+        remedy="annotate boxes, or leave it to loading.",
     ),
     Problem(
         *("bbox-unknown", WARNING, "no bbox, and no labelled keypoints to put one around"),
@@ -143,7 +142,6 @@ _PROBLEMS = (
         *("bbox-empty", WARNING, "bbox of zero or negative width or height"),
         why="without a box around the keypoints in its place, the person is dropped in training.",
         remedy="annotate the box; is it [x, y, width, height]?",
-        corrected=True,
     ),
     Problem(
         *("bbox-outside", WARNING, "bbox reaches out of its photo"),
@@ -164,15 +162,14 @@ _PROBLEMS = (
     ),
     Problem(
         *("area-missing", WARNING, "no area"),
-        why="loading takes a share of the box; OKS and the size classes of AP depend on it.",
+        why="loading takes a share of the box; OKS and the size classes of AP depend on it, and "
+        "pycocotools stops.",
         remedy="write the area of the segmentation, or leave it to loading.",
-        corrected=True,
     ),
     Problem(
         *("area-zero", WARNING, "area is not positive"),
-        why="OKS divides by the area: no pose can match this person.",
+        why="OKS divides by the area: only a pose without any error can match this person.",
         remedy="write the area of the segmentation.",
-        corrected=True,
     ),
     Problem(
         *("area-malformed", ERROR, "area is no finite number"),
@@ -187,7 +184,7 @@ _PROBLEMS = (
     ),
     Problem(
         *("iscrowd-boolean", WARNING, "iscrowd is true or false"),
-        why="readers that expect a number refuse it.",
+        why="evaluation takes it for 0 or 1; readers that expect a number may not.",
         remedy="write 0 or 1.",
         corrected=True,
     ),
@@ -214,7 +211,7 @@ _PROBLEMS = (
     ),
     Problem(
         *("visibility-float", WARNING, "visibility as a float such as 2.0"),
-        why="readers that expect a whole number refuse it; loading does not.",
+        why="loading and evaluation accept it; readers that expect a whole number may not.",
         remedy="write 0, 1 or 2.",
         corrected=True,
     ),

@@ -43,3 +43,18 @@ def test_what_cannot_be_corrected_stays():
         edit(content)
         corrected, _ = correct(Dataset(content))
         assert corrected == content
+
+
+def test_nothing_is_estimated():
+    content = clean()
+    del content["annotations"][0]["area"]
+    del content["annotations"][1]["bbox"]
+    corrected, done = correct(Dataset(content))
+    assert corrected == content
+    assert not done
+
+
+def test_people_with_unreadable_keypoints_are_not_left_out():
+    content = clean()
+    content["annotations"][0] |= {"bbox": None, "keypoints": "10,15,2"}
+    assert correct(Dataset(content))[0] == content

@@ -28,9 +28,9 @@ def test_only_the_first_few_are_named():
 
 
 def test_remedies_name_fix_only_where_it_corrects(write_dataset):
-    json_file, _ = write_dataset([person(area=0)])
+    json_file, _ = write_dataset([person(iscrowd=False)])
     text = examine(json_file).report.text()
-    assert "write the area of the segmentation. (--fix does it)" in text
+    assert "write 0 or 1. (--fix does it)" in text
     assert "counted from 1.\n" in text
 
 
