@@ -64,14 +64,22 @@ def open_photo(path: Path) -> Photo:
     digest = hashlib.blake2b(content, digest_size=16).digest()
     try:
         with Image.open(io.BytesIO(content)) as image:
-            size, orientation = image.size, image.getexif().get(ExifTags.Base.Orientation)
+            size, turned = image.size, is_turned(image)
             # an eighth of the size: a JPEG is read to its end, in half the time
             image.draft(None, (1, 1))
             image.load()
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         cut = "truncated" in str(error) or isinstance(error, EOFError)
         return Photo(State.TRUNCATED if cut else State.UNREADABLE, digest=digest)
-    return Photo(State.WHOLE, size, orientation in _TURNED, digest)
+    return Photo(State.WHOLE, size, turned, digest)
+
+
+def is_turned(image: Image.Image) -> bool:
+    """Return whether EXIF data exchange width and height; broken data do not, as in Detectron2."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation) in _TURNED
+    except Exception:
+        return False
 
 
 def open_photos(file_names: Sequence[Any], folder: Path) -> list[Photo]:

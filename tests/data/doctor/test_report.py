@@ -1,7 +1,7 @@
 import json
 import logging
 
-from conftest import person
+from conftest import ROOT, person
 
 from pose_project.data import get_dataset_dicts, register_keypoint_dataset
 from pose_project.data.doctor import examine, examine_content
@@ -100,3 +100,11 @@ def test_the_real_sets(test_data):
     assert "skeleton-empty" in codes("custom/horse10/test_horse10.json")
     missing = {"area-missing", "iscrowd-missing", "num-keypoints-missing"}
     assert missing < set(codes("custom/jhmdb/test_jhmdb_sub1.json"))
+
+
+def test_the_guide_names_every_problem():
+    guide = (ROOT / "docs/doctor.md").read_text()
+    for problem in PROBLEMS.values():
+        mark = " x |" if problem.corrected else " |"
+        row = f"| `{problem.code}` | {problem.severity.name} | {problem.title} |{mark}"
+        assert row in guide
