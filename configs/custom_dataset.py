@@ -12,9 +12,9 @@ from .common.data import dataloader
 
 read_from_json(model, dataloader)
 
-# as configs/quick/coco_tiny.py
-dataloader.train.mapper.augmentations[0].update(short_edge_length=256, max_size=427)
-dataloader.test.mapper.augmentations[0].update(short_edge_length=256, max_size=427)
+# what the compact model is made for, as in configs/quick/synthetic.py
+dataloader.train.mapper.augmentations[0].update(short_edge_length=192, max_size=320)
+dataloader.test.mapper.augmentations[0].update(short_edge_length=192, max_size=320)
 dataloader.train.total_batch_size = 8
 dataloader.train.num_workers = 0
 dataloader.test.num_workers = 0

@@ -47,7 +47,8 @@ def register_keypoint_dataset(
 
     Args:
         name: the name that configs refer to.
-        json_file: annotations in COCO's keypoint format.
+        json_file: annotations in COCO's keypoint format; what they lack is filled in, see
+            ``fill_annotation``.
         image_root: the folder that ``file_name`` in the JSON is relative to.
         schema: names, flip pairs, skeleton and sigmas; read from the JSON's category if None.
 
@@ -207,7 +208,7 @@ def _schema_of(name: str) -> KeypointSchema:
         schema = read_schema(metadata.json_file)
         if schema.sigmas_estimated:
             logger.warning(
-                "Dataset %r gives no 'oks_sigmas'; its keypoints are scored with %.2f.",
+                "Dataset %r gives no 'oks_sigmas': they are estimated, %.2f for each keypoint.",
                 name,
                 ESTIMATED_SIGMA,
             )

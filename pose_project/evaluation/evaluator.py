@@ -28,7 +28,8 @@ class PoseEvaluator(COCOEvaluator):
 
     Against the stock one: recall is returned too, OKS sigmas come from the dataset's schema, the
     model's predictions are not changed, no prediction at all scores 0 instead of losing the key,
-    and hotcoco computes the numbers (the same to 1e-6 as pycocotools, many times faster).
+    hotcoco computes the numbers (the same to 1e-6 as pycocotools, many times faster), and what the
+    annotations lack is filled in as for training.
 
     Args:
         dataset_name: a registered, COCO or synthetic name.
@@ -117,15 +118,25 @@ class PoseEvaluator(COCOEvaluator):
                 scores[task] = self._score(scorer, task, img_ids)
         for name, metrics in scores.items():
             table = format_table("keypoints" if name.startswith("keypoints") else name, metrics)
-            logger.info("%s on %s:\n%s", name, self.dataset_name, table)
+            guessed = self._estimated and name.startswith("keypoints")
+            note = " (OKS sigmas estimated)" if guessed else ""
+            logger.info("%s on %s%s:\n%s", name, self.dataset_name, note, table)
         if self._output_dir:
             defined = {
                 task: {k: None if math.isnan(v) else v for k, v in metrics.items()}
                 for task, metrics in scores.items()
             }
-            record = {"dataset": self.dataset_name, "percent": defined}
+            record = {
+                "dataset": self.dataset_name,
+                "oks_sigmas_estimated": self._estimated,
+                "percent": defined,
+            }
             write_text_atomic(Path(self._output_dir) / "metrics.json", json.dumps(record, indent=2))
         return scores
+
+    @property
+    def _estimated(self) -> bool:
+        return self.schema is not None and self.schema.sigmas_estimated
 
     def _tasks_of(self, results: list[dict[str, Any]]) -> list[str]:
         with_masks = any("segmentation" in each for each in results)

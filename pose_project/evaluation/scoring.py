@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import json
 import warnings
+from pathlib import Path
 from typing import Any
 
 import hotcoco
@@ -14,6 +16,15 @@ from pose_project.data.annotation_files import completed_file
 from pose_project.utils.errors import InputError
 
 ENGINES = ("hotcoco", "pycocotools")
+
+_SCORED_BY = {
+    "images": ("id", "file_name", "width", "height"),
+    "annotations": (
+        *("id", "image_id", "category_id", "iscrowd", "area"),
+        *("bbox", "segmentation", "keypoints", "num_keypoints"),
+    ),
+    "categories": ("id", "name"),
+}
 
 
 def score_results(
@@ -102,11 +113,25 @@ def load_ground_truth(json_file: str, engine: str) -> Any:
     """
     try:
         with completed_file(json_file) as path:
-            return hotcoco.COCO(path) if engine == "hotcoco" else COCO(path)
+            return _load_hotcoco(path) if engine == "hotcoco" else COCO(path)
     except InputError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{json_file} cannot be scored: {error!r}") from error
+
+
+def _load_hotcoco(json_file: str) -> hotcoco.COCO:
+    try:
+        return hotcoco.COCO(json_file)
+    except ValueError:
+        # it is strict about fields that nothing is scored by, such as CVAT's "date_captured": 0
+        content = json.loads(Path(json_file).read_text(encoding="utf-8"))
+        return hotcoco.COCO(
+            {
+                part: [{key: each[key] for key in keys if key in each} for each in content[part]]
+                for part, keys in _SCORED_BY.items()
+            }
+        )
 
 
 def _load_results(truth: COCO, results: list[dict[str, Any]]) -> COCO:

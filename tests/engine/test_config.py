@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, person
 from detectron2 import modeling
 from detectron2.config import LazyConfig, instantiate
 
@@ -22,9 +22,12 @@ def skip_vitdet_on_release_06(config: str) -> None:
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-def test_every_config_loads_overrides_saves_and_builds(config, tmp_path):
+def test_every_config_loads_overrides_saves_and_builds(config, tmp_path, write_dataset):
     skip_vitdet_on_release_06(config)
     overrides = ["train.max_iter=7", "dataloader.test.dataset.names=other"]
+    if "custom" in config:
+        json_file, photos = write_dataset([person()])
+        overrides += [f"custom.train_json={json_file}", f"custom.image_root={photos}"]
     cfg = load_config(str(ROOT / config), overrides)
     saved = tmp_path / "config.yaml"
     LazyConfig.save(cfg, str(saved))

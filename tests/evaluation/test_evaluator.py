@@ -1,5 +1,6 @@
 import copy
 import json
+import logging
 import math
 
 import numpy as np
@@ -110,6 +111,21 @@ def test_detectron2_changes_the_prediction_it_scores(people):
     before = instances.pred_keypoints.clone()
     instances_to_coco_json(instances, 1)
     assert not torch.equal(instances.pred_keypoints, before)
+
+
+def test_estimated_sigmas_are_named(write_dataset, tmp_path, caplog):
+    annotation = person(num_keypoints=2)
+    for name, category in (("measured", {"oks_sigmas": [0.1, 0.1]}), ("guessed", {})):
+        json_file, photos = write_dataset([annotation], names=("a", "b"), **category)
+        register_keypoint_dataset(name, json_file.rename(tmp_path / f"{name}.json"), photos)
+        with caplog.at_level(logging.INFO):
+            evaluate(name, {1: predicted(annotation)}, output_dir=str(tmp_path / name))
+        record = json.loads((tmp_path / name / "metrics.json").read_text())
+        assert record["oks_sigmas_estimated"] == (name == "guessed")
+        assert f"keypoints on {name}{' (OKS sigmas estimated)' * (name == 'guessed')}:" in (
+            caplog.text
+        )
+        assert f"bbox on {name}:" in caplog.text
 
 
 def test_sigmas_of_the_schema_decide(write_dataset):

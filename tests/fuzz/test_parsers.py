@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import yaml
 from conftest import ROOT
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from fuzzing import CASES, PLACES, VALID, damage, edits, fuzz, paths_in, replaced, values
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from pose_project.checkpoint.checkpointer import load_tensors
 from pose_project.checkpoint.unpickling import load_pickled_weights
 from pose_project.data import KeypointMapper, get_dataset_dicts, register_keypoint_dataset
+from pose_project.data.converters import yolo_to_coco
 from pose_project.data.proposals import add_proposals
 from pose_project.engine import load_config
 from pose_project.engine.hooks.metrics import drop_rows
@@ -156,6 +158,50 @@ def test_saved_configs(text):
         path.write_text(text, encoding="utf-8", errors="surrogatepass")
         with pytest.raises(InputError):
             load_config(str(path))
+
+
+POSES = {
+    "train": "images",
+    "names": ["cat"],
+    "kpt_shape": [2, 3],
+    "flip_idx": [1, 0],
+    "kpt_names": {0: ["a", "b"]},
+}
+LABELS = "0 0.5 0.5 0.5 0.5 0.5 0.5 2 0.25 0.5 1\n"
+
+
+def use_yolo(description: bytes, labels: bytes) -> None:
+    """Convert a YOLO dataset and load what comes out; nothing is written after an error."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for place, content in {
+            "data.yaml": description,
+            "images/1.png": PHOTO,
+            "labels/1.txt": labels,
+        }.items():
+            (root / place).parent.mkdir(exist_ok=True)
+            (root / place).write_bytes(content)
+        try:
+            (converted,) = yolo_to_coco(root / "data.yaml", root / "out")
+        except InputError as error:
+            assert str(error) and not (root / "out").exists()
+        else:
+            use_annotations(converted.json_file.read_text())
+
+
+@fuzz
+@given(st.sampled_from([path for path in paths_in(POSES) if path]), values)
+def test_yolo_descriptions_with_a_value_that_does_not_belong_there(path, value):
+    description = yaml.safe_dump(replaced(POSES, path, value))
+    use_yolo(description.encode("utf-8", "surrogatepass"), LABELS.encode())
+
+
+@fuzz
+@given(edits, st.floats(0, 1), st.booleans())
+def test_yolo_files_with_damaged_bytes(changes, keep, labels):
+    contents = [yaml.safe_dump(POSES).encode(), LABELS.encode()]
+    contents[labels] = damage(contents[labels], changes, keep)
+    use_yolo(*contents)
 
 
 keys = st.sampled_from(

@@ -197,6 +197,42 @@ def test_proposals_without_scikit_image(tmp_path, capsys, monkeypatch, write_dat
     assert not (tmp_path / "out").exists()
 
 
+def test_convert_dataset_there_and_back(tmp_path, capsys, write_dataset):
+    json_file, photos = write_dataset([person()])
+    yolo, coco = tmp_path / "yolo", tmp_path / "coco"
+    coco_to_yolo = ["--from", "coco", "--to", "yolo", "--val-json", str(json_file)]
+    source = ["--image-root", str(photos), "--output", str(yolo)]
+    assert run("convert_dataset", *coco_to_yolo, *source, "--copy-photos") == 0
+    assert "val: 1 instances in 1 photos; left out: 0 crowds" in capsys.readouterr().out
+    back = ["--from", "yolo", "--to", "coco", "--data", str(yolo / "data.yaml")]
+    assert run("convert_dataset", *back, "--output", str(coco)) == 0
+    assert f"{coco}/val.json: 1 instances in 1 photos, 0 of them" in capsys.readouterr().out
+    name = f"{coco}/val.json@{yolo}"
+    (photo,) = get_dataset_dicts(name)
+    expected = [value + 0.5 * (i % 3 < 2) for i, value in enumerate(person()["keypoints"])]
+    assert photo["annotations"][0]["keypoints"] == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--from", "yolo", "--to", "yolo"], "--from and --to are both yolo"),
+        (["--from", "yolo", "--to", "coco"], "--from yolo needs --data data.yaml"),
+        (["--from", "yolo", "--to", "coco", "--data", "no.yaml"], "no.yaml"),
+        (["--from", "coco", "--to", "yolo"], "needs --train-json or --val-json, and --image-root"),
+        (
+            ["--from", "coco", "--to", "yolo", "--val-json", "no.json", "--image-root", "."],
+            "no annotations at no.json",
+        ),
+    ],
+)
+def test_convert_dataset_refuses_wrong_input(tmp_path, capsys, arguments, message):
+    assert run("convert_dataset", *arguments, "--output", str(tmp_path / "out")) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and message in line
+    assert not (tmp_path / "out").exists()
+
+
 def test_benchmark_data_at_a_small_size(tmp_path, capsys, monkeypatch):
     tool = load_tool("benchmark")
     monkeypatch.setattr(tool, "NUM_PHOTOS", 200)
