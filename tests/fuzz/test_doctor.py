@@ -37,7 +37,7 @@ def check(content: object) -> None:
     report = examine_content("x.json", content)
     assert report.exit_code in (0, 1, 2)
     json.dumps(report.as_dict())
-    assert report.text()
+    assert report.text().encode()
     assert "\n" not in report.line()
     if report.totals:
         corrected, _ = correct(Dataset(content))

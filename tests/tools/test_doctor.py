@@ -61,6 +61,19 @@ def test_page_with_drawn_examples(doctor, dataset, tmp_path):
     assert "<img" not in (tmp_path / "page/index.html").read_text()
 
 
+def test_names_that_cannot_be_printed(doctor, write_dataset, tmp_path):
+    names = ["left_\ud800", "\x1b[31m right_\n", *"abcdefghijklmno"]
+    json_file, photos = write_dataset([person(area=0)], names=names)
+    content = json.loads(json_file.read_text())
+    content["images"][0]["file_name"] = "\ud800\0.png"
+    json_file.write_text(json.dumps(content))
+    outputs = ("--fix", tmp_path / "fixed.json", "--html", tmp_path / "page")
+    code, out, _ = doctor(json_file, "--images", photos, *outputs)
+    assert code == 2
+    assert "(left_\\ud800, \\x1b[31m right_\\n; id 1)" in out
+    assert json.loads((tmp_path / "fixed.json").read_text())["categories"] == content["categories"]
+
+
 def test_leaked_photos(doctor, dataset):
     json_file, photos = dataset
     against = ("--against", json_file, "--against-images", photos)

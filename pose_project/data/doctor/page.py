@@ -8,7 +8,7 @@ from typing import NamedTuple
 from jinja2 import Environment, StrictUndefined
 
 from pose_project.data.doctor.examination import Examination
-from pose_project.data.doctor.report import Report
+from pose_project.data.doctor.report import Report, printable
 from pose_project.utils.files import write_text_atomic
 
 EXAMPLES_PER_FINDING = 2
@@ -96,7 +96,9 @@ def choose_examples(examination: Examination) -> Iterator[Choice]:
             name = dataset.images.objects[photo].get("file_name")
             if isinstance(name, str) and drawn < EXAMPLES_PER_FINDING:
                 drawn += 1
-                yield Choice(finding.problem.code, f"annotation {label}, {name}", row, photo)
+                yield Choice(
+                    finding.problem.code, printable(f"annotation {label}, {name}"), row, photo
+                )
 
 
 def write_page(folder: Path, report: Report, examples: Sequence[Example]) -> Path:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 EXAMPLES = 10
 """A finding names so many of the entries that have it."""
+_LONGEST = 300
 
 
 class Severity(NamedTuple):
@@ -69,12 +70,24 @@ class Finding:
         return " ".join([subject, self.problem.title, *self._remarks()])
 
     def _remarks(self) -> list[str]:
-        remarks = [self.detail] if self.detail else []
+        remarks = [printable(self.detail)] if self.detail else []
         if self.labels:
             first = ", ".join(str(label) for label in self.labels[:5])
             more = ", ..." if self.count > 5 else ""
             remarks.append(f"id{'s' * (self.count > 1)} {first}{more}")
         return [f"({'; '.join(remarks)})"] if remarks else []
+
+
+def printable(text: str) -> str:
+    r"""Return a text from a dataset as it can be shown: one line, no control characters, not long.
+
+    >>> print(printable("left\n\x1b[31meye"))
+    left\n\x1b[31meye
+    """
+    short = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in short
+    )
 
 
 def number_of(count: int, kind: str) -> str:
