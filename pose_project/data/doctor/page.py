@@ -36,8 +36,8 @@ figcaption { font-size: .85rem; color: #555 }
 <section class="{{ finding.problem.severity.name }}">
 <h2>{{ finding.problem.severity.name }}: {{ finding }}</h2>
 <p>Why: {{ finding.problem.why }}</p>
-<p>Fix: {{ finding.problem.remedy }}{% if finding.problem.corrected %}
-(<code>--fix</code> does it){% endif %}</p>
+<p>Fix: {{ finding.problem.remedy }}
+{% if finding.problem.corrected %}(<code>--fix</code> does it){% endif %}</p>
 <div class="examples">
 {% for example in examples if example.code == finding.problem.code %}
 <figure><img alt="{{ example.label }}" src="data:image/jpeg;base64,{{ example.data }}">
