@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pose_project.data.doctor import log_findings
 from pose_project.data.filling import AREA_SHARE, BOX_MARGIN, fill_annotation, has_box
-from pose_project.data.validation import check_json_size
+from pose_project.data.reading import read_json
 from pose_project.structures import KeypointSchema, merge_schemas
 from pose_project.utils.errors import InputError
 
@@ -99,6 +100,7 @@ def _summary(json_file: str) -> _Summary:
 def _summarise(json_file: str, *_version: int) -> _Summary:
     """Read a file once for each version of it, and say once what it lacks."""
     content = _read(json_file)
+    log_findings(json_file, content)
     total = len(content["annotations"]) if isinstance(content.get("annotations"), list) else 0
     counts = _complete(content)
     if counts:
@@ -119,12 +121,7 @@ def _describe(counts: Counter[str]) -> str:
 
 
 def _read(json_file: str) -> dict[str, Any]:
-    check_json_size(json_file)
-    try:
-        with open(json_file, encoding="utf-8") as stream:
-            content = json.load(stream)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{json_file} is not JSON: {error}") from error
+    content = read_json(json_file)
     categories = content.get("categories") if isinstance(content, dict) else None
     if not isinstance(categories, list) or not all(_is_category(each) for each in categories):
         raise InputError(

@@ -1,0 +1,138 @@
+"""All checks on one dataset, in the order of the report."""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detectron2.utils import comm
+
+from pose_project.data.doctor import boxes, categories, keypoints, people, photos, structure
+from pose_project.data.doctor.dataset import KINDS, Dataset
+from pose_project.data.doctor.photos import Photo
+from pose_project.data.doctor.problems import PROBLEMS
+from pose_project.data.doctor.report import ERROR, Finding, Report
+from pose_project.data.reading import collection_paused, read_json
+from pose_project.utils.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+CHECKS: tuple[Callable[[Dataset], Iterator[Finding]], ...] = (
+    structure.check_entries,
+    structure.check_ids,
+    structure.check_references,
+    structure.check_photo_entries,
+    structure.check_somebody,
+    categories.check_schemas,
+    categories.check_categories_together,
+    categories.check_pairs,
+    categories.check_skeletons,
+    categories.check_used,
+    boxes.check_boxes,
+    boxes.check_area,
+    boxes.check_crowd,
+    keypoints.check_lengths,
+    keypoints.check_visibility,
+    keypoints.check_counts,
+    keypoints.check_places,
+    people.check_duplicates,
+    people.check_sides,
+)
+"""What can be found without opening a photo."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was looked at and what was found.
+
+    Args:
+        report: the findings.
+        dataset: the annotations, None where the file has none.
+        photos: one for each image, where they were opened.
+    """
+
+    report: Report
+    dataset: Dataset | None = None
+    photos: tuple[Photo, ...] = ()
+
+
+def examine(
+    json_file: Path, image_root: Path | None = None, against: tuple[Path, Path] | None = None
+) -> Examination:
+    """Check a dataset.
+
+    Args:
+        json_file: annotations.
+        image_root: folder of the photos; None opens none.
+        against: annotations and photos of another dataset, whose photos should not be in this one.
+
+    Raises:
+        InputError: if ``against`` cannot be read; what is wrong with ``json_file`` is a finding.
+        OSError: if a file cannot be read.
+    """
+    other = read_photo_list(*against) if against else None
+    try:
+        content = read_json(json_file)
+    except InputError as error:
+        finding = Finding(PROBLEMS["not-json"], "file", detail=str(error))
+        return Examination(Report.of(json_file, [finding], {}))
+    report = examine_content(json_file, content)
+    if not report.totals:
+        return Examination(report)
+    dataset = Dataset(content)
+    if image_root is None:
+        return Examination(report, dataset)
+    opened = photos.open_photos(dataset.images.column("file_name"), image_root)
+    findings = [
+        *report.findings,
+        *photos.check_files(dataset, opened),
+        *photos.check_repeated(dataset, opened),
+    ]
+    if other is not None:
+        findings += photos.check_leaked(dataset, opened, photos.open_photos(*other))
+    return Examination(Report.of(json_file, findings, report.totals), dataset, tuple(opened))
+
+
+def examine_content(json_file: str | Path, content: Any) -> Report:
+    """Return what is wrong with the content of a JSON file, without opening photos."""
+    reason = why_not_coco(content)
+    if reason:
+        finding = Finding(PROBLEMS["not-coco"], "file", detail=reason)
+        return Report.of(json_file, [finding], {})
+    with collection_paused():
+        dataset = Dataset(content)
+        findings = [finding for check in CHECKS for finding in check(dataset)]
+    return Report.of(json_file, findings, {kind: len(content[kind]) for kind in KINDS})
+
+
+def why_not_coco(content: Any) -> str:
+    """Return why there is nothing to check, or ""."""
+    if isinstance(content, list):
+        results = content and isinstance(content[0], dict) and "score" in content[0]
+        return "a list of results, not of annotations" if results else "it is a list, not an object"
+    if not isinstance(content, dict):
+        return "it is no object"
+    wrong = [kind for kind in KINDS if not isinstance(content.get(kind), list)]
+    return f"no list under {', '.join(map(repr, wrong))}" if wrong else ""
+
+
+def log_findings(json_file: str, content: Any) -> None:
+    """Log what is wrong with a dataset that is being loaded: one line, none if it is clean."""
+    if not comm.is_main_process():
+        return
+    report = examine_content(json_file, content)
+    if report.findings:
+        # COCO itself has warnings: people without labelled keypoints, points outside their box
+        level = logging.WARNING if report.exit_code == ERROR.exit_code else logging.INFO
+        message = "%s: %s. python tools/doctor.py %s tells more"
+        logger.log(level, message, json_file, report.line(), json_file)
+
+
+def read_photo_list(json_file: Path, image_root: Path) -> tuple[list[Any], Path]:
+    """Return the photos' names of a dataset, and their folder."""
+    content = read_json(json_file)
+    reason = why_not_coco(content)
+    if reason:
+        raise InputError(f"{json_file} is not in COCO's format: {reason}")
+    return Dataset(content).images.column("file_name"), image_root

@@ -1,0 +1,128 @@
+"""Check a keypoint dataset in COCO's format, and write a corrected copy.
+
+    python tools/doctor.py ANNOTATIONS.json --images DIR
+    python tools/doctor.py ANNOTATIONS.json --fix CORRECTED.json
+    python tools/doctor.py TRAIN.json --images DIR --against VAL.json --against-images DIR
+    python tools/doctor.py ANNOTATIONS.json --images DIR --html output/doctor
+
+Says for each kind of problem how many have it, the first few, why it matters and what to do.
+Without --images no photo is opened. ANNOTATIONS.json is only read.
+
+Exit codes: 0 nothing wrong; 1 warnings; 2 errors, or wrong input. With --fix it is that of the
+file as it was.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from detectron2.utils.logger import setup_logger
+
+from pose_project.data.doctor import Examination, examine
+from pose_project.data.doctor.categories import schema_of
+from pose_project.data.doctor.fixing import check_output, write_corrected
+from pose_project.data.doctor.page import Example, choose_examples, write_page
+from pose_project.utils.cli import run_tool
+from pose_project.utils.errors import InputError
+from pose_project.visualization.annotated_photo import draw_annotation
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the command line's parser."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("annotations", type=Path, metavar="ANNOTATIONS.json", help="to check")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="its photos; opens them all")
+    parser.add_argument(
+        "--against", type=Path, metavar="VAL.json", help="find photos that are in both datasets"
+    )
+    parser.add_argument("--against-images", type=Path, metavar="DIR", help="photos of --against")
+    parser.add_argument("--fix", type=Path, metavar="OUT.json", help="write a corrected copy")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument("--html", type=Path, metavar="DIR", help="write the report as a page")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check, tell, and correct; return the exit code."""
+    check_arguments(arguments)
+    against = (arguments.against, arguments.against_images) if arguments.against else None
+    examination = examine(arguments.annotations, arguments.images, against)
+    report = examination.report
+    print(json.dumps(report.as_dict(), indent=2) if arguments.json else report.text())
+    if arguments.html:
+        page = write_page(arguments.html, report, draw_examples(examination, arguments.images))
+        print(f"Wrote {page}", file=sys.stderr)
+    if arguments.fix:
+        fix(arguments.fix, examination)
+    return report.exit_code
+
+
+def check_arguments(arguments: argparse.Namespace) -> None:
+    """Raise ``InputError`` for what can be seen to be wrong before anything is read."""
+    inputs = [arguments.annotations, *([arguments.against] if arguments.against else [])]
+    for path in inputs:
+        if not path.is_file():
+            raise InputError(f"no annotations at {path}: it is {_what(path)}")
+    for option, folder in (
+        ("--images", arguments.images),
+        ("--against-images", arguments.against_images),
+    ):
+        if folder is not None and not folder.is_dir():
+            raise InputError(f"{option} {folder} is {_what(folder)}, not a folder")
+    if arguments.against and not (arguments.images and arguments.against_images):
+        raise InputError("--against compares photos: give --images and --against-images as well")
+    if arguments.against_images and not arguments.against:
+        raise InputError("--against-images is the folder of --against, which is not given")
+    if arguments.fix:
+        check_output(arguments.fix, inputs)
+    if arguments.html and arguments.html.exists() and not arguments.html.is_dir():
+        raise InputError(f"--html {arguments.html} is a file; name a folder")
+
+
+def _what(path: Path) -> str:
+    if not path.exists():
+        return "not there"
+    return "a folder" if path.is_dir() else "a file"
+
+
+def draw_examples(examination: Examination, image_root: Path | None) -> list[Example]:
+    """Return a few photos that show the findings, drawn; none without photos."""
+    if image_root is None or examination.dataset is None:
+        return []
+    dataset = examination.dataset
+    examples = []
+    for chosen in choose_examples(examination):
+        category = dataset.categories.objects[dataset.category_of[chosen.annotation]]
+        picture = draw_annotation(
+            image_root / str(dataset.images.objects[chosen.photo]["file_name"]),
+            dataset.annotations.objects[chosen.annotation],
+            schema_of(category),
+        )
+        if picture is not None:
+            examples.append(Example(chosen.code, chosen.label, picture))
+    return examples
+
+
+def fix(output: Path, examination: Examination) -> None:
+    """Write the corrected copy and say what was done; the report may be on the standard output."""
+    if examination.dataset is None:
+        raise InputError(f"--fix: nothing can be corrected in {examination.report.path}")
+    corrections, left = write_corrected(output, examination.dataset, examination.photos)
+    lines = [f"{done} ({count:,})" for done, count in sorted(corrections.items())]
+    print(f"\nWrote {output}", *(lines or ["nothing to correct"]), sep="\n  ", file=sys.stderr)
+    print(f"Left, without looking at photos: {left.line()}", file=sys.stderr)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the tool and return its exit code."""
+    arguments = get_parser().parse_args(argv)
+    setup_logger(name="pose_project")
+    return run_tool(lambda: run(arguments), arguments.debug)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
