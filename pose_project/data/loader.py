@@ -19,6 +19,7 @@ from detectron2.data import DatasetFromList
 from detectron2.utils import comm
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
+from pose_project.data.packing import pack, unpack
 from pose_project.data.sampler import PositionalBatchSampler
 from pose_project.utils.errors import (
     InputError,
@@ -130,14 +131,15 @@ class TrainLoader:
             self.dataset,
             batch_sampler=self.batch_sampler,
             num_workers=self.num_workers,
-            collate_fn=_as_list,
+            collate_fn=pack if self.num_workers else _as_list,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_leave_interrupts_to_the_parent,
             # its own generator: by default a loader draws from the global random state
             generator=torch.Generator().manual_seed(self.dataset.seed),
         )
         try:
-            for batch in loader:
+            for loaded in loader:
+                batch = unpack(loaded) if self.num_workers else loaded
                 self._count_unreadable(batch)
                 yield batch
         except RuntimeError as error:
