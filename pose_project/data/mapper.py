@@ -108,9 +108,8 @@ class KeypointMapper:
             picture_hw = augmented.image.shape[:2]
             output["proposals"] = self._move_proposals(dataset_dict, transforms, picture_hw)
         if self.is_train:
-            keypoints = self._read_keypoints(people, dataset_dict["file_name"])
             output["instances"] = self._move_people(
-                people, boxes, keypoints, image.shape[:2], augmented, transforms
+                people, boxes, dataset_dict["file_name"], image.shape[:2], augmented, transforms
             )
         return output
 
@@ -118,7 +117,7 @@ class KeypointMapper:
         self,
         people: list[dict[str, Any]],
         boxes: np.ndarray,
-        keypoints: np.ndarray,
+        file_name: str,
         photo_hw: tuple[int, int],
         augmented: AugmentedPhoto,
         transforms: T.TransformList,
@@ -126,8 +125,11 @@ class KeypointMapper:
         """Return those of whom something is left, in the space after ``transforms``."""
         picture_hw = augmented.image.shape[:2]
         region = None if augmented.is_whole else augmented.region
+        if self.use_instance_mask or region is not None:  # the masks are looked at
+            _check_mask_sizes(people, photo_hw, file_name)
         linear = linear_part(transforms, photo_hw)
         swap = self.hflip_indices if is_mirror(linear) else None
+        keypoints = self._read_keypoints(people, file_name)
         keypoints = move_keypoints(keypoints, transforms, picture_hw, region, swap)
         boxes = move_boxes(boxes, people, keypoints, transforms, linear, picture_hw, region)
         instances = Instances(picture_hw)
@@ -188,6 +190,17 @@ class KeypointMapper:
                 )
             keypoints[i] = values.reshape(-1, 3)
         return keypoints
+
+
+def _check_mask_sizes(
+    people: list[dict[str, Any]], photo_hw: tuple[int, int], file_name: str
+) -> None:
+    for segmentation in (each.get("segmentation") for each in people):
+        if isinstance(segmentation, dict) and tuple(segmentation["size"]) != tuple(photo_hw):
+            raise InputError(
+                f"{file_name}: a mask of {list(segmentation['size'])} pixels (height, width) in a photo of "
+                f"{list(photo_hw)}"
+            )
 
 
 def _to_tensor(image: np.ndarray) -> torch.Tensor:

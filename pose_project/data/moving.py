@@ -19,7 +19,6 @@ from pose_project.data.augmentation.polygons import (
     rectangle,
     tight_box,
 )
-from pose_project.utils.errors import InputError
 
 _KEPT_PX = 1e-3  # a box that reaches this far out of the region counts as inside
 _AXIS = 1e-4  # directions closer to an axis than this (in radians) count as parallel to it
@@ -174,9 +173,5 @@ def _move_polygons(polygons: list[Any], transforms: T.Transform) -> list[np.ndar
 
 
 def _move_bitmap(rle: dict[str, Any], transforms: T.Transform) -> np.ndarray:
-    try:
-        bitmap = transforms.apply_segmentation(mask_util.decode(rle))
-    except AssertionError as error:
-        raise InputError(f"a mask of {rle.get('size')} pixels, not of its photo's size") from error
     # 1, since Detectron2 pads masks with 255
-    return bitmap == 1
+    return transforms.apply_segmentation(mask_util.decode(rle)) == 1
