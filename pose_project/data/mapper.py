@@ -87,8 +87,8 @@ class KeypointMapper:
             ``proposal_boxes objectness_logits`` in the same space, the best first.
 
         Raises:
-            InputError: if an annotation has another number of keypoints than the schema, or
-                proposals are wanted and the dict has none.
+            InputError: if an annotation has another number of keypoints than the schema or a mask
+                of another size than its photo, or proposals are wanted and the dict has none.
             UnreadablePhotoError: if the photo cannot be read or has another size than its dict
                 says.
         """
@@ -198,8 +198,8 @@ def _check_mask_sizes(
     for segmentation in (each.get("segmentation") for each in people):
         if isinstance(segmentation, dict) and tuple(segmentation["size"]) != tuple(photo_hw):
             raise InputError(
-                f"{file_name}: a mask of {list(segmentation['size'])} pixels (height, width) in a photo of "
-                f"{list(photo_hw)}"
+                f"{file_name}: a mask of {list(segmentation['size'])} pixels (height, width) in a "
+                f"photo of {list(photo_hw)}"
             )
 
 

@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 from conftest import ROOT, TINY_RUN, load_tool, person
 from detectron2.data import MetadataCatalog
@@ -150,6 +151,15 @@ def test_visualize_data(tmp_path, capsys):
     assert run("visualize_data", *command, TINY_RUN[0]) == 0
     assert len(list(output.glob("*.png"))) == 3
     assert run("visualize_data", *command[:4], "--count", "0") == 2
+
+
+def test_sheet_of_augmentations(tmp_path, capsys):
+    config = str(ROOT / "configs/quick/synthetic_augmented.py")
+    command = ["--config-file", config, "--output", str(tmp_path), "--sheet", TINY_RUN[0]]
+    assert run("visualize_data", *command) == 0
+    assert "in 14 panels" in capsys.readouterr().out
+    page = cv2.imread(str(tmp_path / "augmentations.png"))
+    assert page.shape == (4 * 264, 4 * 320, 3) and page.std() > 20
 
 
 def precompute(output: Path, *changes: str) -> int:

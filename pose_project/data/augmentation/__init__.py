@@ -5,7 +5,7 @@ All random numbers are drawn from NumPy's global state, as Detectron2's are: the
 """
 
 from pose_project.data.augmentation.affine import AffineTransform, RandomAffine
-from pose_project.data.augmentation.colour import InRGB, RandomBlur
+from pose_project.data.augmentation.colour import Grey, InRGB, RandomBlur
 from pose_project.data.augmentation.person_crop import PersonCrop
 
-__all__ = ["AffineTransform", "InRGB", "PersonCrop", "RandomAffine", "RandomBlur"]
+__all__ = ["AffineTransform", "Grey", "InRGB", "PersonCrop", "RandomAffine", "RandomBlur"]

@@ -29,6 +29,17 @@ class InRGB(T.AugmentationList):
         super().__init__([*turned, *augmentations, *turned])
 
 
+class Grey(InRGB):
+    """Take the colours out; the photo keeps three channels.
+
+    Args:
+        image_format: the photo's channel order, ``"BGR"`` or ``"RGB"``.
+    """
+
+    def __init__(self, image_format: str) -> None:
+        super().__init__([T.RandomSaturation(0.0, 0.0)], image_format)
+
+
 def _swap_red_and_blue(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image[:, :, ::-1])
 

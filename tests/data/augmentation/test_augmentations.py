@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pose_project.data.augmentation import (
     AffineTransform,
+    Grey,
     InRGB,
     PersonCrop,
     RandomAffine,
@@ -49,7 +50,7 @@ COLOUR = {
     "contrast": T.RandomContrast(0.7, 1.3),
     "saturation": InRGB([T.RandomSaturation(0.5, 1.5)], "BGR"),
     "light": InRGB([T.RandomLighting(25.0)], "BGR"),
-    "grey": InRGB([T.RandomSaturation(0.0, 0.0)], "BGR"),
+    "grey": Grey("BGR"),
 }
 
 
@@ -157,7 +158,7 @@ def test_grey_weighs_the_colours_of_the_right_channels():
     grey = T.RandomSaturation(0.0, 0.0)
     stock, ours = (T.AugInput(blue) for _ in range(2))
     grey(stock)
-    InRGB([grey], "BGR")(ours)
+    Grey("BGR")(ours)
     assert stock.image[0, 0, 0] == int(0.299 * 200)
     assert ours.image[0, 0, 0] == int(0.114 * 200)
 
