@@ -67,10 +67,10 @@ def draw(arguments: argparse.Namespace) -> None:
 
 
 def draw_augmentations(cfg: DictConfig, schema: KeypointSchema, path: Path) -> None:
-    """Write the sheet, of the dataset's photo with the most labelled keypoints."""
+    """Write the sheet, of the photo whose people can be seen best."""
     photos = instantiate(cfg.dataloader.train.dataset)
     mapper = instantiate(cfg.dataloader.train.mapper)
-    photo = max(photos, key=lambda each: sum(map(count_labelled, each["annotations"])))
+    photo = max(photos, key=lambda each: sum(map(prominence, each["annotations"])))
     pictures = [
         (name, draw_photo(mapped, cfg.model.input_format, schema))
         for name, mapped in apply_each(mapper, photo)
@@ -79,9 +79,10 @@ def draw_augmentations(cfg: DictConfig, schema: KeypointSchema, path: Path) -> N
     print(f"{path}: {photo['file_name']} in {len(pictures)} panels")
 
 
-def count_labelled(annotation: dict[str, Any]) -> int:
-    """Return how many keypoints of a person have v > 0."""
-    return sum(v > 0 for v in annotation.get("keypoints", ())[2::3])
+def prominence(annotation: dict[str, Any]) -> float:
+    """Return how well a person's pose shows: labelled keypoints times the height in pixels."""
+    labelled = sum(v > 0 for v in annotation.get("keypoints", ())[2::3])
+    return labelled * annotation["bbox"][3]
 
 
 def draw_photo(photo: dict[str, Any], image_format: str, schema: KeypointSchema) -> np.ndarray:
