@@ -46,8 +46,8 @@ class KeypointMapper:
             annotation has its mask as RLE.
         proposal_topk: keep so many of a photo's precomputed proposals, the best; None is for models
             that make their own, and leaves a photo's out.
-        fast_resize: resize by torch instead of Pillow. The filter is the same; a few pixels in
-            100,000 differ by 1 of 255, see ``resize_filtered``.
+        fast_resize: resize by torch instead of Pillow. The filter is the same; a few values in
+            1,000 at most differ, by 1 of 255, see ``resize_filtered``.
         drop_without_keypoints: leave people out of whom no labelled keypoint is in the picture;
             they become background for the detector. False keeps their boxes.
     """

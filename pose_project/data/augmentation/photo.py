@@ -63,8 +63,8 @@ def resize_filtered(image: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
     """Return an (H, W, 3) uint8 photo at another size, bilinear with Pillow's low-pass filter.
 
     torch's integer kernel uses the same filter as Pillow with weights of 15 instead of 22 bits, so
-    a few values differ by 1 of 255: one in 100,000 where photos grow, one in 1,000 where they
-    shrink to two thirds. OpenCV's bilinear has no filter: there it differs by up to 24.
+    a few values in 1,000 at most differ, by 1 of 255. OpenCV's bilinear has no filter: where photos
+    shrink to two thirds it differs by up to 24.
     """
     # as a batch of one, else torch does not see that channels come last, and copies
     pixels = torch.from_numpy(np.ascontiguousarray(image)).view(1, *image.shape).permute(0, 3, 1, 2)
