@@ -96,9 +96,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("nothing to do: give --task or --report")
     if arguments.task:
         check(arguments)
+        # first, since memory's peak is that of the process
+        dataset = run_data() if arguments.task == "data" else None
         record = run_against_peer(arguments)
-        if record and arguments.task == "data":
-            record["dataset"] = run_data()
+        if record and dataset:
+            record["dataset"] = dataset
         if record is None:
             print("The outputs differ by more than the bound; nothing is kept.", file=sys.stderr)
             return EXIT_OUTPUTS_DIFFER

@@ -23,7 +23,7 @@ from pose_project.structures import COCO_PERSON
 _CASES = {"640x480": ((480, 640), 64), "1600x1200": ((1200, 1600), 16)}
 _SOURCE = "synthetic_demo_val_100"
 _NOISE, _QUALITY = 6.0, 93  # with these a photo of 640x480 has about as many bytes as one of COCO
-_RUNS_PER_PHOTO = 4  # starting a worker, and what it loads ahead in vain, is spread over these
+_RUNS_PER_PHOTO = 8  # starting a worker, and what it loads ahead in vain, is spread over these
 _TOTAL_BATCH_SIZE = 8
 _SECONDS = 20.0  # of pairs of runs for each comparison
 _KEPT_PICTURES = 16  # that are compared; more would be memory that training does not take

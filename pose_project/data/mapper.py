@@ -168,11 +168,13 @@ class KeypointMapper:
         for field in fields:
             if not all(field in each for each in people):
                 raise InputError(f"{file_name}: an annotation has no {field}")
-        boxes = [
-            BoxMode.convert(list(each["bbox"]), each["bbox_mode"], BoxMode.XYXY_ABS)
-            for each in people
-        ]
-        return np.array(boxes, dtype=np.float64).reshape(-1, 4)
+        boxes = np.zeros((len(people), 4))
+        for mode in {each["bbox_mode"] for each in people}:
+            rows = [i for i, each in enumerate(people) if each["bbox_mode"] == mode]
+            # single precision, as Detectron2 converts them
+            given = np.array([people[i]["bbox"] for i in rows], dtype=np.float32)
+            boxes[rows] = BoxMode.convert(given, mode, BoxMode.XYXY_ABS)
+        return boxes
 
     def _read_keypoints(self, people: list[dict[str, Any]], file_name: str) -> np.ndarray:
         """Return (N, K, 3), all unlabelled where an annotation has no keypoints."""

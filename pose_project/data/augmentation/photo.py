@@ -7,7 +7,9 @@ from detectron2.data import transforms as T
 from fvcore.transforms.transform import HFlipTransform
 from PIL import Image
 
-from pose_project.data.augmentation.polygons import area, clip_polygon, is_inside, rectangle
+from pose_project.data.augmentation.polygons import area, clip_polygon, rectangle
+
+_ROUNDING_PX = 1e-6
 
 
 class AugmentedPhoto(T.AugInput):
@@ -44,9 +46,10 @@ class AugmentedPhoto(T.AugInput):
             self.image = self._apply_to_image(step)
             if len(self.boxes):
                 self.boxes = step.apply_box(self.boxes)
-            picture = rectangle(self.image.shape[:2])
             self.region = step.apply_coords(self.region.copy())
-            if not is_inside(self.region, picture).all():
+            picture = rectangle(self.image.shape[:2])
+            beyond = np.maximum(-self.region, self.region - picture[2])
+            if beyond.max(initial=0) > _ROUNDING_PX:
                 self.is_cut = True
                 self.region = clip_polygon(self.region, picture)
 
