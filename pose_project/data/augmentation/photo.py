@@ -54,7 +54,7 @@ class AugmentedPhoto(T.AugInput):
                 self.region = clip_polygon(self.region, picture)
 
     def _apply_to_image(self, step: T.Transform) -> np.ndarray:
-        if isinstance(step, HFlipTransform):
+        if type(step) is HFlipTransform:
             return cv2.flip(self.image, 1)  # fvcore's is a view that makes the next copy slow
         is_bilinear = type(step) is T.ResizeTransform and step.interp == Image.BILINEAR
         if self.fast_resize and is_bilinear and self.image.dtype == np.uint8:
