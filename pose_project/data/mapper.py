@@ -25,7 +25,7 @@ from pose_project.data.moving import (
     move_keypoints,
     move_mask,
 )
-from pose_project.data.reading import read_photo
+from pose_project.data.photo_reading import read_photo
 from pose_project.utils.errors import InputError
 
 

@@ -16,7 +16,7 @@ import pytest
 from pose_project.data import get_dataset_dicts, register_keypoint_dataset
 from pose_project.data.proposals import MODES, selective_search
 from pose_project.data.proposals.selective_search import MAX_SIDE
-from pose_project.data.reading import read_photo
+from pose_project.data.photo_reading import read_photo
 from pose_project.evaluation import proposal_recall
 
 segmentation = getattr(getattr(cv2, "ximgproc", None), "segmentation", None)

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from pose_project.data.proposals.files import write_proposal_file
 from pose_project.data.proposals.regions import require_scikit_image
 from pose_project.data.proposals.selective_search import MAX_SIDE, MODES, selective_search
-from pose_project.data.reading import read_photo
+from pose_project.data.photo_reading import read_photo
 from pose_project.utils.errors import InputError, UnreadablePhotoError, WorkerDiedError
 from pose_project.utils.files import atomic_path, write_text_atomic
 

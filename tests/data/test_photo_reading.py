@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pose_project.data import reading
-from pose_project.data.reading import read_photo
+from pose_project.data import photo_reading
+from pose_project.data.photo_reading import read_photo
 from pose_project.utils.errors import UnreadablePhotoError
 
 
@@ -57,7 +57,7 @@ def test_jpegs(tmp_path, scene, name, image_format, monkeypatch):
     def pillow(*args, **kwargs):
         raise AssertionError("this is a common JPEG")
 
-    monkeypatch.setattr(reading.detection_utils, "read_image", pillow)
+    monkeypatch.setattr(photo_reading.detection_utils, "read_image", pillow)
     assert np.array_equal(
         read_photo({"file_name": str(tmp_path / "a.jpg")}, image_format), expected
     )
@@ -121,4 +121,4 @@ def test_opencv_is_told_to_turn_nothing(tmp_path, scene):
     exif[0x0112] = 6
     scene.save(tmp_path / "a.jpg", exif=exif)
     assert cv2.imread(str(tmp_path / "a.jpg")).shape == (101, 75, 3)
-    assert reading._read_common_jpeg(str(tmp_path / "a.jpg"), "BGR") is None
+    assert photo_reading._read_common_jpeg(str(tmp_path / "a.jpg"), "BGR") is None
