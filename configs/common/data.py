@@ -33,6 +33,8 @@ dataloader.train = L(build_train_loader)(
             L(T.RandomFlip)(prob=0.5),
         ],
         image_format="${model.input_format}",
+        # as Pillow but for rounding, in a fifth of the time; evaluation stays with Pillow
+        fast_resize=True,
         # resolved when the mapper is built, from the dataset that is then named
         hflip_indices=L(create_hflip_indices)(dataset_names="${...dataset.names}"),
     ),

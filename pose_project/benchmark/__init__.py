@@ -6,6 +6,7 @@ from pose_project.benchmark.compare import Comparison, Difference, compare
 from pose_project.benchmark.decoding_speed import measure_decoding
 from pose_project.benchmark.evaluation_speed import measure_evaluation
 from pose_project.benchmark.inference_speed import measure_inference
+from pose_project.benchmark.loading_speed import measure_loading
 from pose_project.benchmark.report import write_report
 from pose_project.benchmark.startup_speed import measure_startup
 from pose_project.benchmark.train_speed import measure_training
@@ -19,6 +20,7 @@ __all__ = [
     "measure_decoding",
     "measure_evaluation",
     "measure_inference",
+    "measure_loading",
     "measure_startup",
     "measure_training",
     "write_coco_sized_json",

@@ -50,8 +50,8 @@ def write_report(page: Path) -> int:
 def _read(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        record["task"], record["device"], record["versions"], record["command"]  # noqa: B018
-        for each in record.get("comparisons", ()):
+        record["task"], record["device"], record["versions"], record["command"], record["peer"]  # noqa: B018
+        for each in record["comparisons"]:
             each["ours"]["median"], each["theirs"]["median"], each["ratio_range"][1]  # noqa: B018
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise InputError(f"{path} is no result of tools/benchmark.py: {error!r}") from error
@@ -61,20 +61,18 @@ def _read(path: Path) -> dict[str, Any]:
 def _section(path: Path, record: dict[str, Any], folder: str) -> str:
     commit = record.get("git_commit") or "unknown commit"
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    against = f" against {record['peer']}" if "peer" in record else ""
     lines = [
-        f"## {record['task']}{against}, {record['device']}",
+        f"## {record['task']} against {record['peer']}, {record['device']}",
         "",
         f"`{' '.join(record['command'])}` at `{commit[:12]}`; {versions}.",
         "",
     ]
-    if "comparisons" not in record:
-        known = {"task", "device", "versions", "command", "git_commit"}
-        rows = [(name, value) for name, value in record.items() if name not in known]
-        return "\n".join([*lines, tabulate(rows, ("what", "value"), tablefmt="github"), ""])
     plot = path.with_suffix(".png")
     _plot(record["comparisons"], plot)
     lines += [_table(record["comparisons"]), "", f"![cost against work]({folder}/{plot.name})", ""]
+    if "dataset" in record:
+        rows = list(record["dataset"].items())
+        lines += [tabulate(rows, ("annotations of COCO's size", "value"), tablefmt="github"), ""]
     return "\n".join(lines)
 
 

@@ -19,6 +19,7 @@ from detectron2.data import DatasetFromList
 from detectron2.utils import comm
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
+from pose_project.data.packing import pack, unpack
 from pose_project.data.sampler import PositionalBatchSampler
 from pose_project.utils.errors import (
     InputError,
@@ -130,14 +131,15 @@ class TrainLoader:
             self.dataset,
             batch_sampler=self.batch_sampler,
             num_workers=self.num_workers,
-            collate_fn=_as_list,
+            collate_fn=pack if self.num_workers else _as_list,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_leave_interrupts_to_the_parent,
             # its own generator: by default a loader draws from the global random state
             generator=torch.Generator().manual_seed(self.dataset.seed),
         )
         try:
-            for batch in loader:
+            for loaded in loader:
+                batch = unpack(loaded) if self.num_workers else loaded
                 self._count_unreadable(batch)
                 yield batch
         except RuntimeError as error:
@@ -205,9 +207,12 @@ def build_train_loader(
 
 @contextmanager
 def seeded(seed: int, *position: int) -> Iterator[None]:
-    """Run a block with Python's, NumPy's and torch's random states set from (seed, *position)."""
+    """Run a block with Python's, NumPy's and torch's random states set from (seed, *position).
+
+    That of GPUs is left as it is.
+    """
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    seed_everything(seed, *position)
+    _seed_cpu(seed, *position)
     try:
         yield
     finally:
@@ -218,10 +223,17 @@ def seeded(seed: int, *position: int) -> Iterator[None]:
 
 def seed_everything(seed: int, *position: int) -> None:
     """Set the random states of Python, NumPy and torch (CUDA included) from (seed, *position)."""
+    torch.manual_seed(_seed_cpu(seed, *position))
+
+
+def _seed_cpu(seed: int, *position: int) -> int:
+    """Set the random states of Python, NumPy and torch's CPU, and return torch's seed."""
     words = np.random.SeedSequence((seed, *position)).generate_state(4).tolist()
     random.seed(words[0])
     np.random.seed(words[1])
-    torch.manual_seed(words[2] << 32 | words[3])
+    torch_seed = words[2] << 32 | words[3]
+    torch.default_generator.manual_seed(torch_seed)  # torch.manual_seed asks all devices: slow
+    return torch_seed
 
 
 def _leave_interrupts_to_the_parent(worker_id: int) -> None:

@@ -6,12 +6,15 @@ import pytest
 import torch
 from conftest import load_tool
 from detectron2.data import DatasetCatalog
+from detectron2.data import transforms as T
 
 from pose_project.benchmark import (
     decoding_speed,
     evaluation_speed,
+    loading_speed,
     measure_decoding,
     measure_evaluation,
+    measure_loading,
 )
 from pose_project.benchmark.compare import peak_memory_mb
 from pose_project.benchmark.decoding_speed import make_heatmaps
@@ -28,6 +31,12 @@ def small(monkeypatch):
     monkeypatch.setattr(decoding_speed, "_CASES", cases)
     monkeypatch.setattr(decoding_speed, "_SECONDS", 0.0)
     monkeypatch.setattr(evaluation_speed, "PHOTOS", (8, 16))
+    monkeypatch.setattr(loading_speed, "_CASES", {"60x80": ((60, 80), 8)})
+    monkeypatch.setattr(loading_speed, "_SOURCE", "synthetic_demo_val_5")
+    monkeypatch.setattr(loading_speed, "_SECONDS", 0.0)
+    monkeypatch.setattr(loading_speed, "_RUNS_PER_PHOTO", 1)
+    resize_and_flip = [T.ResizeShortestEdge((64, 96), 200, "choice"), T.RandomFlip()]
+    monkeypatch.setattr(loading_speed, "_augmentations", lambda: resize_and_flip)
     monkeypatch.setattr(evaluation_speed, "_SECONDS", 0.0)
 
 
@@ -76,6 +85,38 @@ def test_evaluation_that_is_wrong_is_noticed(monkeypatch):
     monkeypatch.setattr(evaluation_speed, "PoseEvaluator", Wrong)
     for each in measure_evaluation("detectron2", CPU):
         assert [d.name for d in each.differences if not d.is_within] == ["keypoints, percent"]
+
+
+def test_loading():
+    mapper, loader = measure_loading("detectron2", CPU)
+    assert mapper.is_same and loader.is_same
+    assert (mapper.work, loader.work) == (
+        {"photos": 8, "workers": 0},
+        {"photos": 8, "workers": 1},
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "shift", "name"),
+    [
+        ("image", 3, "mean of pixels, of 255"),
+        ("gt_boxes", 2e-3, "boxes and keypoints, px"),
+        ("gt_keypoints", 2e-3, "boxes and keypoints, px"),
+    ],
+)
+def test_loading_that_is_wrong_is_noticed(monkeypatch, field, shift, name):
+    class Wrong(loading_speed.KeypointMapper):
+        def __call__(self, dataset_dict):
+            output = super().__call__(dataset_dict)
+            if field == "image":
+                output["image"] = output["image"] // 2 + shift
+            else:
+                output["instances"].get(field).tensor.add_(shift)
+            return output
+
+    monkeypatch.setattr(loading_speed, "KeypointMapper", Wrong)
+    mapper = next(measure_loading("detectron2", CPU))
+    assert [d.name for d in mapper.differences if not d.is_within] == [name]
 
 
 def test_tool_and_report(tmp_path, capsys):

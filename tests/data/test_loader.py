@@ -138,3 +138,47 @@ def test_a_killed_worker_is_one_clear_line_that_names_the_photo(dicts, num_worke
     assert dicts[2]["image_id"] == 3
     with pytest.raises(WorkerDiedError, match=f"died at {file_name} .*num_workers"):
         list(itertools.islice(loader, 14))
+
+
+def resident_mb(process_number: int) -> float:
+    """Return the memory of a process that it shares with no other, in 10^6 bytes."""
+    rollup = Path(f"/proc/{process_number}/smaps_rollup").read_text().splitlines()
+    private = [line.split()[1] for line in rollup if line.startswith("Private_")]
+    return sum(map(int, private)) * 1024 / 1e6
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="memory is from /proc")
+def test_memory_does_not_grow_over_ten_thousand_photos(dicts):
+    """Neither the loading process's nor this one's; after the first 2,000 all caches are full."""
+    batch, marks = 20, (2_000, 10_000)
+    loader = make_loader(dicts * 20, total_batch_size=batch, num_workers=1)
+    sizes, batches = [], iter(loader)
+    for photos in (marks[0], marks[1] - marks[0]):
+        for _ in range(photos // batch):
+            next(batches)
+        worker = int(loader.dataset.at_work[0, 0])
+        sizes.append((resident_mb(os.getpid()), resident_mb(worker)))
+    assert worker != os.getpid()
+    (own_before, worker_before), (own_after, worker_after) = sizes
+    assert own_after - own_before < 10
+    assert worker_after - worker_before < 10
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="memory is from /proc")
+def test_a_worker_has_no_copy_of_the_dataset(dicts):
+    """100 MB of annotations are in one array that the processes share."""
+    heavy = [dict(each, ballast=os.urandom(100_000)) for each in dicts * 150]
+    loader = make_loader(heavy, total_batch_size=2, num_workers=1)
+    del heavy
+    batches = iter(loader)
+    for _ in range(200):
+        next(batches)
+    worker = int(loader.dataset.at_work[0, 0])
+    without = make_loader(dicts * 150, total_batch_size=2, num_workers=1)
+    others = iter(without)
+    for _ in range(200):
+        next(others)
+    difference = resident_mb(worker) - resident_mb(int(without.dataset.at_work[0, 0]))
+    assert difference < 20

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pose_project.data import KeypointMapper, get_dataset_dicts, register_keypoint_dataset
-from pose_project.data.mapper import is_mirrored, transform_keypoints
+from pose_project.data.moving import is_mirror, linear_part, move_keypoints
 from pose_project.structures import COCO_PERSON
 from pose_project.utils.errors import InputError
 
@@ -62,7 +62,7 @@ def test_horizontal_flip_by_hand(photo):
     ids=["horizontal", "vertical", "both", "half turn", "turned and flipped", "nothing"],
 )
 def test_every_mirror_swaps_sides_and_a_rotation_never_does(transform, mirrored):
-    assert is_mirrored(transform, SIZE_HW) is mirrored
+    assert is_mirror(linear_part(transform, SIZE_HW)) is mirrored
 
 
 def test_stock_code_forgets_that_a_vertical_flip_is_a_mirror(photo):
@@ -82,19 +82,18 @@ def test_flips_compose_and_invert(seed, flips):
     transform = T.TransformList(
         [HFlipTransform(80) if each == "h" else VFlipTransform(64) for each in flips]
     )
-    swap = SWAP if is_mirrored(transform, SIZE_HW) else None
-    there = transform_keypoints(points, transform, SIZE_HW, swap)
+    swap = SWAP if is_mirror(linear_part(transform, SIZE_HW)) else None
+    there = move_keypoints(points[None], transform, SIZE_HW, None, swap)
     inverse = transform.inverse()
-    assert is_mirrored(inverse, SIZE_HW) == (swap is not None)
-    np.testing.assert_allclose(
-        transform_keypoints(there, inverse, SIZE_HW, swap), points, atol=1e-9
-    )
+    assert is_mirror(linear_part(inverse, SIZE_HW)) == (swap is not None)
+    (back,) = move_keypoints(there, inverse, SIZE_HW, None, swap)
+    np.testing.assert_allclose(back, points, atol=1e-9)
 
 
 def test_what_leaves_the_photo_is_unlabelled():
-    points = np.array([[5.0, 5.0, 2], [70.0, 5.0, 1], [3.0, 3.0, 0]])
-    moved = transform_keypoints(points, T.CropTransform(4, 0, 20, 20), (20, 20), None)
-    assert moved.tolist() == [[1, 5, 2], [0, 0, 0], [0, 0, 0]]
+    points = np.array([[[5.0, 5.0, 2], [70.0, 5.0, 1], [3.0, 3.0, 0]]])
+    moved = move_keypoints(points, T.CropTransform(4, 0, 20, 20), (20, 20), None, None)
+    assert moved.tolist() == [[[1, 5, 2], [0, 0, 0], [0, 0, 0]]]
 
 
 def test_each_annotation_decides_for_itself(photo):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pose_project.data import get_dataset_dicts, register_keypoint_dataset
-from pose_project.data.mapper import read_photo
+from pose_project.data.photo_reading import read_photo
 from pose_project.data.proposals import MODES, selective_search
 from pose_project.data.proposals.selective_search import MAX_SIDE
 from pose_project.evaluation import proposal_recall

@@ -5,10 +5,13 @@ import json
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 from conftest import ROOT, TINY_RUN, load_tool, person
 from detectron2.data import MetadataCatalog
+from detectron2.data import transforms as T
 
+from pose_project.benchmark import loading_speed
 from pose_project.data import get_dataset_dicts, register_keypoint_dataset
 
 TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py"))
@@ -152,6 +155,15 @@ def test_visualize_data(tmp_path, capsys):
     assert run("visualize_data", *command[:4], "--count", "0") == 2
 
 
+def test_sheet_of_augmentations(tmp_path, capsys):
+    config = str(ROOT / "configs/quick/synthetic_augmented.py")
+    command = ["--config-file", config, "--output", str(tmp_path), "--sheet", TINY_RUN[0]]
+    assert run("visualize_data", *command) == 0
+    assert "in 14 panels" in capsys.readouterr().out
+    page = cv2.imread(str(tmp_path / "augmentations.png"))
+    assert page.shape == (4 * 264, 4 * 320, 3) and page.std() > 20
+
+
 def precompute(output: Path, *changes: str) -> int:
     command = ["--method", "selective_search", "--workers", "1", "--output", str(output)]
     return run("precompute_proposals", "--dataset", "noise", *command, *changes)
@@ -238,11 +250,21 @@ def test_benchmark_data_at_a_small_size(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(tool, "NUM_PHOTOS", 200)
     monkeypatch.setattr(tool, "NUM_PEOPLE", 800)
     monkeypatch.setattr(tool, "NUM_BATCHES", 100)
-    assert tool.main(["--task", "data", "--json", str(tmp_path / "out.json")]) == 0
-    record = json.loads((tmp_path / "out.json").read_text())
-    assert 0 < record["photos_kept"] < 200
-    assert record["iterations_per_epoch"] == record["photos_kept"] // 8
-    assert "photos_kept" in capsys.readouterr().out
+    monkeypatch.setattr(loading_speed, "_CASES", {"60x80": ((60, 80), 8)})
+    monkeypatch.setattr(loading_speed, "_SOURCE", "synthetic_demo_val_5")
+    monkeypatch.setattr(loading_speed, "_SECONDS", 0.0)
+    monkeypatch.setattr(loading_speed, "_RUNS_PER_PHOTO", 1)
+    monkeypatch.setattr(loading_speed, "_augmentations", lambda: [T.Resize((60, 60))])
+    page = tmp_path / "page.md"
+    command = ["--task", "data", "--json", str(tmp_path / "page/data.json"), "--report", str(page)]
+    assert tool.main(command) == 0
+    record = json.loads((tmp_path / "page/data.json").read_text())
+    cases = [each["case"] for each in record["comparisons"]]
+    assert cases == ["mapper, 60x80", "loader, 60x80"]
+    dataset = record["dataset"]
+    assert 0 < dataset["photos_kept"] < 200
+    assert dataset["iterations_per_epoch"] == dataset["photos_kept"] // 8
+    assert "photos_kept" in capsys.readouterr().out and "photos_kept" in page.read_text()
 
 
 def test_without_detectron2_the_import_says_how_to_get_it(monkeypatch):

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from pose_project.data.mapper import read_photo
+from pose_project.data.photo_reading import read_photo
 from pose_project.data.proposals.files import write_proposal_file
 from pose_project.data.proposals.regions import require_scikit_image
 from pose_project.data.proposals.selective_search import MAX_SIDE, MODES, selective_search
