@@ -2,6 +2,7 @@
 # make demo    train, evaluate and draw on synthetic photos; output/demo
 # make test    unit and parity tests, doctests
 # make soak    kill, damage, fuzz and watch long runs; docs/reliability.md
+# make bench   speed against the peers, on a quiet machine
 # make lint    ruff, format, import contract
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +10,7 @@ RUN := $(VENV)/bin/python
 SETUP_DONE := $(VENV)/.setup-done
 DEMO := output/demo
 
-.PHONY: setup demo test test-integration soak lint
+.PHONY: setup demo test test-integration bench soak lint
 
 setup: $(SETUP_DONE)
 
@@ -32,10 +33,14 @@ demo: setup
 	@echo "Tables above; log, curves, weights and pictures are in $(DEMO)"
 
 test: setup
-	$(RUN) -m pytest -m "not integration and not gpu"
+	$(RUN) -m pytest -m "not integration and not gpu and not bench"
 
 test-integration: setup
 	$(RUN) -m pytest -m "integration and not gpu"
+
+# some minutes; needs a machine that does nothing else
+bench: setup
+	$(RUN) -m pytest -m bench tests/bench
 
 # at most 20 minutes; writes docs/reliability.md
 soak: setup

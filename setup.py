@@ -38,6 +38,7 @@ setup(
             "hypothesis>=6.100",
             "import-linter>=2.1",
             "pytest>=8",
+            "pytest-benchmark>=5",
             "ruff>=0.8",
         ],
     },
