@@ -32,7 +32,7 @@ class Scorer:
     """Ground truth and results, to be scored for one task after the other.
 
     Args:
-        json_file: ground truth.
+        json_file: ground truth; hotcoco takes its content as well.
         results: COCO results; may be empty; not changed.
         engine: one of ``ENGINES``.
 
@@ -40,7 +40,9 @@ class Scorer:
         InputError: if the ground truth cannot be read.
     """
 
-    def __init__(self, json_file: str, results: list[dict[str, Any]], engine: str) -> None:
+    def __init__(
+        self, json_file: str | dict[str, Any], results: list[dict[str, Any]], engine: str
+    ) -> None:
         self._json_file, self._results, self._engine = json_file, results, engine
         self._loaded = self._load()
 
@@ -93,8 +95,8 @@ class Scorer:
             return truth, _load_results(truth, self._results)
 
 
-def load_ground_truth(json_file: str, engine: str) -> Any:
-    """Return an engine's ``COCO`` of a file.
+def load_ground_truth(json_file: str | dict[str, Any], engine: str) -> Any:
+    """Return an engine's ``COCO`` of a file, hotcoco's of its content as well.
 
     Raises:
         InputError: if the engine finds something in it that is not COCO's format.
