@@ -25,12 +25,12 @@ _MOST_PHOTOS = 10
 
 def format_report(report: dict[str, Any]) -> str:
     """Return a report of :func:`analyse` as Markdown; names from the files are escaped."""
-    counts, settings = report["counts"], report["settings"]
+    counts, settings, inputs = report["counts"], report["settings"], report["inputs"]
     parts = [
         "# Evaluation",
         f"{counts['predictions']:,} predictions, {counts['people_to_be_found']:,} people to be "
-        f"found in {counts['photos']:,} photos: {_code(report['inputs']['results']['path'])} against "
-        f"{_code(report['inputs']['annotations']['path'])}.",
+        f"found in {counts['photos']:,} photos: {_code(inputs['results']['path'])} against "
+        f"{_code(inputs['annotations']['path'])}.",
         *(f"- {escape(note)}" for note in report["notes"]),
         "## COCO's numbers",
         f"In percent, with {settings['confidence']:.0%} intervals from {settings['resamples']:,} "

@@ -23,10 +23,11 @@ from pose_project.analysis.headline import (
     score_box_errors,
     score_headline,
 )
-from pose_project.analysis.inputs import Photos, Truth, read_results, read_truth
+from pose_project.analysis.inputs import Photos, Truth
 from pose_project.analysis.keypoints import score_keypoints
 from pose_project.analysis.matching import match
 from pose_project.analysis.precision import RECALLS, RankedMatches
+from pose_project.analysis.reading import read_results, read_truth
 from pose_project.analysis.similarity import Pairing, pair_up
 from pose_project.analysis.slices import score_slices
 from pose_project.utils.files import write_text_atomic
