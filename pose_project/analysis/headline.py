@@ -24,7 +24,6 @@ AREAS = {
     "large": (96.0**2, 1e10),
 }
 """COCO's ranges of the area of a person's mask, in square pixels, both ends included."""
-RESAMPLES = 1000
 CONFIDENCE = 0.95
 
 
@@ -125,7 +124,7 @@ class ResampledTask:
 
 
 def resample(
-    tasks: list[ResampledTask], num_photos: int, seed: int, title: str, resamples: int = RESAMPLES
+    tasks: list[ResampledTask], num_photos: int, seed: int, title: str, resamples: int
 ) -> np.ndarray:
     """Return the tasks' numbers for photos drawn anew, with replacement.
 

@@ -1,6 +1,7 @@
 """Ground truth and results read from files, and checked so that nothing later stumbles."""
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,15 +43,17 @@ def read_truth(path: Path) -> Truth:
         raise InputError(f"{path} is no ground truth in COCO's format: it needs lists {lists}")
     photos = _photos(path, content["images"])
     notes: list[str] = []
+    _distinct_ids(path, "category", content["categories"])
+    _distinct_ids(path, "annotation", content["annotations"])
     with_keypoints = sorted(
         (each for each in content["categories"] if each.get("keypoints")),
-        key=lambda each: _integer(path, "category", each, "id"),
+        key=lambda each: each["id"],
     )
     if not with_keypoints:
         raise InputError(f"{path} has no keypoints: no category lists names under 'keypoints'")
     by_category: dict[int, list[dict[str, Any]]] = {each["id"]: [] for each in with_keypoints}
     for each in content["annotations"]:
-        if each.get("category_id") in by_category:
+        if _is_id(each.get("category_id")) and each["category_id"] in by_category:
             by_category[each["category_id"]].append(each)
     categories = []
     for entry in with_keypoints:
@@ -68,8 +71,8 @@ def read_truth(path: Path) -> Truth:
         notes.append("The ground truth gives no areas; those of the boxes are taken.")
     others = {each.get("id") for each in content["categories"]} - by_category.keys()
     coco = {
-        "images": content["images"],
-        "categories": with_keypoints,
+        "images": [{"id": id_} for id_ in photos.ids.tolist()],
+        "categories": [{"id": each.id, "name": each.name} for each in categories],
         "annotations": list(_complete(categories, by_category)),
     }
     return Truth(photos, categories, frozenset(others), coco, notes)
@@ -93,15 +96,17 @@ def read_results(path: Path, truth: Truth) -> Results:
             missing = sorted(needed - each.keys()) if isinstance(each, dict) else "all it needs"
             raise InputError(f"{path}: result {place} lacks {missing}")
     known = {category.id for category in truth.categories}
-    strange = {str(each["category_id"]) for each in content if each["category_id"] not in known}
-    strange -= {str(each) for each in truth.other_categories}
-    if strange:
-        raise InputError(f"{path}: category {min(strange)} is not in the ground truth")
+    for place, each in enumerate(content):
+        id_ = each["category_id"]
+        if not _is_id(id_) or (id_ not in known and id_ not in truth.other_categories):
+            raise InputError(f"{path}: result {place}: category {id_!r} is not in the ground truth")
     notes = []
     kept = [each for each in content if each["category_id"] in known]
     if len(kept) < len(content):
         left_out = len(content) - len(kept)
         notes.append(f"{left_out} results are of categories without keypoints and left out.")
+    if not kept:
+        raise InputError(f"{path} holds no result of a category with keypoints")
     has_boxes = all(each.get("bbox") for each in kept)
     predictions = []
     for category in truth.categories:
@@ -117,27 +122,33 @@ def read_results(path: Path, truth: Truth) -> Results:
 
 
 def _photos(path: Path, images: list[dict[str, Any]]) -> Photos:
-    images = sorted(images, key=lambda each: _integer(path, "photo", each, "id"))
-    ids = np.array([each["id"] for each in images], np.int64)
-    if len(ids) == 0:
+    _distinct_ids(path, "photo", images)
+    if not images:
         raise InputError(f"{path} has no photos")
-    if (np.diff(ids) == 0).any():
-        raise InputError(f"{path}: two photos have the id {ids[:-1][np.diff(ids) == 0][0]}")
+    images = sorted(images, key=lambda each: each["id"])
+    ids = np.array([each["id"] for each in images], np.int64)
     names = [str(each.get("file_name", each["id"])) for each in images]
-    sizes = [[each.get("width"), each.get("height")] for each in images]
-    return Photos(ids, names, np.array(sizes, dtype=object).astype(np.float64))
+    sizes = [[_side(each.get("width")), _side(each.get("height"))] for each in images]
+    return Photos(ids, names, np.array(sizes, np.float64))
 
 
 def _people(
     path: Path, annotations: list[dict[str, Any]], photos: Photos, num_keypoints: int
 ) -> People:
-    ids = [_integer(path, "annotation", each, "id") for each in annotations]
+    ids = [each["id"] for each in annotations]
     where = [f"{path}: annotation {id_}" for id_ in ids]
     boxes = _array(where, [each.get("bbox") for each in annotations], 4, "bbox")
     no_points = [0] * (3 * num_keypoints)
     points = [each.get("keypoints") or no_points for each in annotations]
     keypoints = _array(where, points, 3 * num_keypoints, "keypoints").reshape(-1, num_keypoints, 3)
-    areas = [each.get("area", b[2] * b[3]) for each, b in zip(annotations, boxes, strict=True)]
+    areas = _array(
+        where,
+        [[each.get("area", b[2] * b[3])] for each, b in zip(annotations, boxes, strict=True)],
+        1,
+        "area",
+    )[:, 0]
+    if (areas < 0).any():
+        raise InputError(f"{where[int(np.argmax(areas < 0))]}: its area is negative")
     labelled = (keypoints[..., 2] > 0).sum(axis=1)
     counts = [
         each.get("num_keypoints", count) for each, count in zip(annotations, labelled, strict=True)
@@ -146,7 +157,7 @@ def _people(
         np.array(ids, np.int64),
         _photo_places(where, annotations, photos),
         boxes,
-        _array(where, [[area] for area in areas], 1, "area")[:, 0],
+        areas,
         keypoints,
         np.array([bool(each.get("iscrowd", 0)) for each in annotations], bool),
         np.array([count == 0 for count in counts], bool),
@@ -216,18 +227,31 @@ def _remarks(name: str, predictions: Predictions) -> Iterator[str]:
         yield f"{name}: {absent} absent points (0, 0, 0) count as predicted there, as in COCO."
 
 
-def _integer(path: Path, what: str, entry: dict[str, Any], key: str) -> int:
-    value = entry.get(key)
-    if not isinstance(value, int) or abs(value) >= 2**63:
-        raise InputError(f"{path}: the {key} of a {what} is {value!r}, no whole number")
-    return value
+def _distinct_ids(path: Path, what: str, entries: list[dict[str, Any]]) -> None:
+    seen = set()
+    for each in entries:
+        id_ = each.get("id")
+        if not _is_id(id_):
+            raise InputError(f"{path}: the id of one {what} is {id_!r}, no whole number from 0")
+        if id_ in seen:
+            raise InputError(f"{path}: more than one {what} has the id {id_}")
+        seen.add(id_)
+
+
+def _is_id(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63  # True is an int as well
+
+
+def _side(value: Any) -> float:
+    is_length = isinstance(value, (int, float)) and 0 < value < LARGEST_COORDINATE
+    return float(value) if is_length else math.nan
 
 
 def _photo_places(where: list[str], entries: list[dict[str, Any]], photos: Photos) -> np.ndarray:
     ids = [each.get("image_id") for each in entries]
     for place, id_ in enumerate(ids):
-        if not isinstance(id_, int) or abs(id_) >= 2**63:
-            raise InputError(f"{where[place]}: image_id is {id_!r}, no whole number")
+        if not _is_id(id_):
+            raise InputError(f"{where[place]}: image_id is {id_!r}, no whole number from 0")
     places = photos.index(np.array(ids, np.int64))
     if (places < 0).any():
         first = int(np.argmax(places < 0))
@@ -243,14 +267,14 @@ def _array(where: list[str], rows: list[Any], width: int, what: str) -> np.ndarr
     if not rows:
         return np.zeros((0, width))
     try:
-        values = np.array(rows, dtype=np.float64).reshape(len(rows), -1)
+        values = np.array(rows, dtype=np.float64)
     except (ValueError, TypeError, OverflowError):
         values = None
-    if values is None or values.shape[1] != width:
+    if values is None or values.shape != (len(rows), width):
         for place, row in enumerate(rows):
             if not isinstance(row, list) or len(row) != width:
-                count = len(row) if isinstance(row, list) else repr(row)[:60]
-                raise InputError(f"{where[place]}: {what} has {count} numbers, not {width}")
+                given = f"{len(row)} numbers" if isinstance(row, list) else repr(row)[:60]
+                raise InputError(f"{where[place]}: {what} is {given}, not {width} numbers")
         raise InputError(f"{where[0]} or a later one: {what} holds something that is no number")
     wrong = ~(np.abs(values) < LARGEST_COORDINATE**2).all(axis=1)  # NaN is not smaller either
     if wrong.any():

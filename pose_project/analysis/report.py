@@ -16,7 +16,6 @@ from pose_project.analysis.gains import score_gains
 from pose_project.analysis.gallery import people_and_oks, photo_records, worst_photos
 from pose_project.analysis.headline import (
     CONFIDENCE,
-    RESAMPLES,
     ResampledTask,
     interval,
     resample,
@@ -34,6 +33,7 @@ from pose_project.utils.files import write_text_atomic
 from pose_project.utils.provenance import collect_provenance, sha256_of
 
 SCHEMA_VERSION = 1
+RESAMPLES = 1000
 _FEW_PHOTOS = 30
 _CURVES = {"0.50": 0, "0.75": 5, "0.90": 8}
 
@@ -53,7 +53,7 @@ class _Run:
 
     def samples(self, tasks: list[str], num_photos: int, seed: int, title: str) -> np.ndarray:
         resampled = [ResampledTask(self.pairings, task, num_photos) for task in tasks]
-        return resample(resampled, num_photos, seed, title)
+        return resample(resampled, num_photos, seed, title, RESAMPLES)
 
 
 def analyse(
