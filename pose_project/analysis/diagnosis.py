@@ -80,7 +80,7 @@ def diagnose(pairing: Pairing) -> Diagnosis:
     return Diagnosis(
         prediction,
         person,
-        _oks_of(pairing, prediction, person),
+        oks_of(pairing, prediction, person),
         kinds,
         best,
         matches.prediction[unmatched],
@@ -130,7 +130,8 @@ def _similar_places(
     return same, mirrored, others
 
 
-def _oks_of(pairing: Pairing, prediction: np.ndarray, person: np.ndarray) -> np.ndarray:
+def oks_of(pairing: Pairing, prediction: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """Return (M,) OKS of predictions and the people they were matched to, both (M,) places."""
     matched = np.full(len(pairing.predictions), -1)
     matched[prediction] = person
     rows = matched[pairing.pairs.prediction] == pairing.pairs.person

@@ -11,9 +11,11 @@ from pose_project.analysis.diagnosis import (
     JITTER,
     JITTER_SIMILARITY,
     KINDS,
+    LOWEST_OKS,
     MISS,
     SWAP,
     Diagnosis,
+    oks_of,
 )
 from pose_project.analysis.matching import match
 from pose_project.analysis.precision import RankedMatches
@@ -69,14 +71,31 @@ def score_gains(pairing: Pairing, diagnosis: Diagnosis, num_photos: int) -> dict
 
 
 def optimal_scores(pairing: Pairing) -> np.ndarray:
-    """Return (D,) each prediction's highest OKS with anybody who is to be found (section 4.2).
+    """Return (D,) the scores with which these predictions reach their highest AP (section 4.2).
 
-    Ordered by these, no prediction stands before a more accurate one.
+    Whoever is most similar to a person gets that OKS as score; whoever comes too late, and
+    background, gets 0. Then no false positive stands before a true one at any threshold. The paper
+    gives duplicates their OKS as well, by which they can stand before true ones.
     """
-    wanted = ~pairing.category.people.ignored[pairing.pairs.person]
-    best = np.zeros(len(pairing.predictions))
+    predictions, people = pairing.predictions, pairing.category.people
+    wanted = ~people.ignored[pairing.pairs.person]
+    best = np.zeros(len(predictions))
     np.maximum.at(best, pairing.pairs.prediction[wanted], pairing.oks[wanted])
-    return best
+    lowest = np.array([LOWEST_OKS])
+    matches = match(
+        predictions,
+        people,
+        pairing.pairs,
+        pairing.oks,
+        people.ignored,
+        thresholds=lowest,
+        scores=best,
+    )
+    is_true = matches.is_true[0]
+    found = matches.prediction[is_true]
+    scores = np.zeros(len(predictions))
+    scores[found] = oks_of(pairing, found, matches.person[0, is_true])
+    return scores
 
 
 def corrected_keypoints(pairing: Pairing, diagnosis: Diagnosis, kind: int) -> np.ndarray:
