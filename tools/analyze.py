@@ -3,8 +3,9 @@
     python tools/analyze.py --annotations GT.json --results R.json --output DIR
     python tools/analyze.py --annotations GT.json --results R.json --compare R2.json --output DIR
 
-Writes DIR/report.json, report.md and PNG plots. Ground truth and results are in COCO's format, of
-any skeleton and of one category or several.
+Writes DIR/report.html, report.md, report.json and PNG plots; with --images the page shows the
+photos. Ground truth and results are in COCO's format, of any skeleton and of one category or
+several.
 """
 
 import argparse
@@ -13,7 +14,14 @@ from pathlib import Path
 
 from detectron2.utils.logger import setup_logger
 
-from pose_project.analysis import analyse, format_report, plot_report, write_json
+from pose_project.analysis import (
+    analyse,
+    format_report,
+    plot_report,
+    require_plotly,
+    write_html,
+    write_json,
+)
 from pose_project.evaluation import format_table
 from pose_project.utils.cli import run_tool
 from pose_project.utils.errors import InputError
@@ -47,6 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError(f"--output {arguments.output} is a file")
     if arguments.seed < 0:
         raise InputError(f"--seed must be 0 or more, got {arguments.seed}")
+    require_plotly()
     report = analyse(
         arguments.annotations,
         arguments.results,
@@ -57,11 +66,12 @@ def run(arguments: argparse.Namespace) -> None:
     write_json(report, arguments.output / "report.json")
     write_text_atomic(arguments.output / "report.md", format_report(report))
     plots = plot_report(report, arguments.output)
+    write_html(report, arguments.output / "report.html")
     for task, numbers in report["headline"].items():
         print(format_table(task, {key: each["value"] for key, each in numbers.items()}), end="\n\n")
     for note in report["notes"]:
         print(f"note: {note}")
-    print(f"report.json, report.md and {len(plots)} plots in {arguments.output}")
+    print(f"report.html, report.md, report.json and {len(plots)} plots in {arguments.output}")
 
 
 def main(argv: list[str] | None = None) -> int:
