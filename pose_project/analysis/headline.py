@@ -129,7 +129,7 @@ def resample(
     """Return the tasks' numbers for photos drawn anew, with replacement.
 
     Two runs that are resampled with the same seed are scored on the same photos: their differences
-    are paired.
+    are paired. (``hotcoco.compare`` gives such differences, but no interval of one run's numbers.)
 
     Args:
         tasks: whose numbers stand one after the other.

@@ -69,6 +69,8 @@ def read_truth(path: Path) -> Truth:
     kept = [each for annotations in by_category.values() for each in annotations]
     if any("area" not in each for each in kept):
         notes.append("The ground truth gives no areas; those of the boxes are taken.")
+    if np.isnan(photos.sizes_wh).any():
+        notes.append("Photos lack a width or height: nobody in them counts as truncated.")
     others = {each.get("id") for each in content["categories"]} - by_category.keys()
     coco = {
         "images": [{"id": id_} for id_ in photos.ids.tolist()],
