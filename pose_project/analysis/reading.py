@@ -269,15 +269,17 @@ def _array(where: list[str], rows: list[Any], width: int, what: str) -> np.ndarr
     if not rows:
         return np.zeros((0, width))
     try:
-        values = np.array(rows, dtype=np.float64)
+        values = np.array(rows)
     except (ValueError, TypeError, OverflowError):
-        values = None
-    if values is None or values.shape != (len(rows), width):
+        values = np.zeros(0)
+    # "1" would become a number if one asked for numbers
+    if values.dtype.kind not in "iuf" or values.shape != (len(rows), width):
         for place, row in enumerate(rows):
             if not isinstance(row, list) or len(row) != width:
                 given = f"{len(row)} numbers" if isinstance(row, list) else repr(row)[:60]
                 raise InputError(f"{where[place]}: {what} is {given}, not {width} numbers")
         raise InputError(f"{where[0]} or a later one: {what} holds something that is no number")
+    values = values.astype(np.float64)
     wrong = ~(np.abs(values) < LARGEST_COORDINATE**2).all(axis=1)  # NaN is not smaller either
     if wrong.any():
         place = int(np.argmax(wrong))
