@@ -62,10 +62,11 @@ def worst_photos(
         ``matched`` (id of the annotation or None) and ``kinds`` (K names or None). People have
         their ``id``, ``found`` and ``ignored``.
     """
-    chosen: dict[int, None] = {}
+    chosen: set[int] = set()
     for error in ERRORS:
-        ranking = sorted(records, key=lambda record: -record["errors"][error])[:each]  # noqa: B023
-        chosen |= {record["id"]: None for record in ranking if record["errors"][error]}
+        with_error = [record for record in records if record["errors"][error]]
+        with_error.sort(key=lambda record, error=error: -record["errors"][error])
+        chosen |= {record["id"] for record in with_error[:each]}
     ids = sorted(chosen)
     places = photos.index(np.array(ids, np.int64)) if ids else np.zeros(0, np.int64)
     instances: dict[int, list[dict[str, Any]]] = {int(place): [] for place in places}

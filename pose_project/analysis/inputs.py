@@ -90,7 +90,7 @@ class Predictions:
 class Category:
     """One kind of instance: what its keypoints are, and who is there."""
 
-    id: int  # noqa: A003
+    id: int
     name: str
     schema: KeypointSchema
     people: People

@@ -52,12 +52,12 @@ def _precision_recall(category: dict[str, Any]) -> Figure:
 def _keypoint_errors(category: dict[str, Any]) -> Figure:
     figure, (left, right) = _figure(2)
     per_keypoint = category["diagnosis"]["per_keypoint"]
-    names = category["keypoint_names"]
+    names = [_plain(name) for name in category["keypoint_names"]]
     totals = np.maximum(np.sum([per_keypoint[kind] for kind in KINDS], axis=0), 1)
     start = np.zeros(len(names))
     for kind in KINDS:
         share = 100 * np.array(per_keypoint[kind]) / totals
-        left.barh(_plain(names), share, left=start, color=KIND_COLOURS[kind], label=kind)
+        left.barh(names, share, left=start, color=KIND_COLOURS[kind], label=kind)
         start += share
     left.invert_yaxis()
     left.set(xlabel="% of keypoints of people who were found", xlim=(0, 100))
@@ -75,7 +75,7 @@ def _pck(category: dict[str, Any]) -> Figure:
     for name, percent in curves["percent"].items():
         together = name == "all"
         style = {"color": "black", "linewidth": 2.2} if together else {"linewidth": 0.9}
-        axes.plot(curves["thresholds"], percent, label=_plain([name])[0], **style)
+        axes.plot(curves["thresholds"], percent, label=_plain(name), **style)
     axes.set(
         xlabel="distance in diagonals of the box", ylabel="% of keypoints within", ylim=(0, 102)
     )
@@ -151,12 +151,10 @@ def _titled(figure: Figure, axes: Axes, title: str, columns: int = 2) -> Figure:
     return figure
 
 
-def _plain(names: list[str]) -> list[str]:
-    """Return names without what Matplotlib would read as a formula or leave out of a legend."""
-    return [
-        f"\u200b{name}".replace("$", r"\$") if name[:1] in "_" else name.replace("$", r"\$")
-        for name in names
-    ]
+def _plain(name: str) -> str:
+    """Return a name in which Matplotlib finds no formula, and which a legend does not leave out."""
+    escaped = name.replace("$", r"\$")
+    return f" {escaped}" if escaped.startswith("_") else escaped
 
 
 def _save(figure: Figure, path: Path) -> None:

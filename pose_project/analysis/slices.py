@@ -36,13 +36,13 @@ def score_slices(pairing: Pairing, photos: Photos) -> list[dict[str, Any]]:
         rows.append(("area", name, _ranked(pairing, photos, people.ignored, AREAS[name]), None))
     for by, slices in (
         ("labelled keypoints", _by_keypoints(people)),
-        ("occlusion", _by_share("", _OCCLUSION, occluded_share(people))),
+        ("occlusion", _by_share(_OCCLUSION, occluded_share(people))),
         ("truncation", _by_truncation(people, photos)),
     ):
         for name, inside in slices:
             rows.append((by, name, _ranked(pairing, photos, people.ignored | ~inside), None))
     everybody = _ranked(pairing, photos, people.ignored)
-    for name, inside in _by_share("", _CROWDING, crowd_index(people, len(photos))):
+    for name, inside in _by_share(_CROWDING, crowd_index(people, len(photos))):
         rows.append(("crowding", name, everybody, inside.astype(np.float64)))
     return [row for each in rows if (row := _row(*each))["people"]]
 
@@ -95,11 +95,9 @@ def _by_keypoints(people: People) -> list[tuple[str, np.ndarray]]:
 
 
 def _by_share(
-    unit: str, bounds: tuple[tuple[str, float, float], ...], shares: np.ndarray
+    bounds: tuple[tuple[str, float, float], ...], shares: np.ndarray
 ) -> list[tuple[str, np.ndarray]]:
-    return [
-        (f"{name}{unit}", (shares > above) & (shares <= up_to)) for name, above, up_to in bounds
-    ]
+    return [(name, (shares > above) & (shares <= up_to)) for name, above, up_to in bounds]
 
 
 def _by_truncation(people: People, photos: Photos) -> list[tuple[str, np.ndarray]]:
