@@ -117,7 +117,7 @@ def _instances(
     pairing: Pairing, diagnosis: Diagnosis, places: np.ndarray
 ) -> list[tuple[int, dict[str, Any]]]:
     people, predictions = pairing.category.people, pairing.predictions
-    missed = set(diagnosis.false_negatives.tolist())
+    missed, ignored = set(diagnosis.false_negatives.tolist()), people.ignored.tolist()
     found = []
     for row in np.flatnonzero(np.isin(people.photo, places)).tolist():
         instance = {
@@ -125,8 +125,8 @@ def _instances(
             "id": int(people.ids[row]),
             "bbox": people.boxes[row].tolist(),
             "keypoints": people.keypoints[row].tolist(),
-            "found": row not in missed and not people.ignored[row].item(),
-            "ignored": people.ignored[row].item(),
+            "found": row not in missed and not ignored[row],
+            "ignored": ignored[row],
         }
         found.append((int(people.photo[row]), instance))
     match_of = {row: place for place, row in enumerate(diagnosis.prediction.tolist())}
