@@ -13,6 +13,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["pose_project", "pose_project.*"]),
+    package_data={"pose_project.analysis": ["*.jinja"]},
     # Detectron2 is not listed: the package index has none of that name. It is imported, and an
     # installed one is kept; tools/install_detectron2.py installs one where there is none.
     install_requires=[
@@ -34,9 +35,12 @@ setup(
     extras_require={
         # the initial segmentation of selective search
         "proposals": ["scikit-image>=0.24"],
+        # report.html of the analysis
+        "report": ["jinja2>=3.1", "plotly>=6"],
         "dev": [
             "hypothesis>=6.100",
             "import-linter>=2.1",
+            "playwright>=1.50",
             "pytest>=8",
             "pytest-benchmark>=5",
             "ruff>=0.8",

@@ -44,7 +44,7 @@ class Scorer:
     """Ground truth and results, to be scored for one task after the other.
 
     Args:
-        json_file: ground truth.
+        json_file: ground truth; hotcoco takes its content as well.
         results: COCO results; may be empty; not changed.
         engine: one of ``ENGINES``.
 
@@ -52,7 +52,9 @@ class Scorer:
         InputError: if the ground truth cannot be read.
     """
 
-    def __init__(self, json_file: str, results: list[dict[str, Any]], engine: str) -> None:
+    def __init__(
+        self, json_file: str | dict[str, Any], results: list[dict[str, Any]], engine: str
+    ) -> None:
         self._json_file, self._results, self._engine = json_file, results, engine
         self._loaded = self._load()
 
@@ -105,13 +107,17 @@ class Scorer:
             return truth, _load_results(truth, self._results)
 
 
-def load_ground_truth(json_file: str, engine: str) -> Any:
+def load_ground_truth(json_file: str | dict[str, Any], engine: str) -> Any:
     """Return an engine's ``COCO`` of a file, with what its annotations lack filled in.
+
+    hotcoco's also of the content of one, which must lack nothing.
 
     Raises:
         InputError: if the engine finds something in it that is not COCO's format.
     """
     try:
+        if isinstance(json_file, dict):
+            return hotcoco.COCO(json_file)
         with completed_file(json_file) as path:
             return _load_hotcoco(path) if engine == "hotcoco" else COCO(path)
     except InputError:
