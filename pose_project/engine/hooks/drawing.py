@@ -14,7 +14,6 @@ from torch import nn
 
 from pose_project.structures import KeypointSchema
 from pose_project.utils.files import atomic_path
-from pose_project.visualization import draw_side_by_side
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +36,9 @@ def draw_predictions(
         output_dir: gets one PNG a photo, named by its id.
         count: how many.
     """
+    # here, since Matplotlib takes half a second to import, at every start
+    from pose_project.visualization import draw_side_by_side
+
     photos = list(itertools.islice(filter(_has_keypoints, dataset_dicts), count))
     with inference_context(model), torch.no_grad():
         for photo in photos:

@@ -11,7 +11,6 @@ from detectron2.engine import HookBase
 from detectron2.utils.events import EventWriter, TensorboardXWriter, get_event_storage
 
 from pose_project.utils.files import write_text_atomic
-from pose_project.visualization import plot_training_curves
 
 
 class RawJSONWriter(EventWriter):
@@ -84,6 +83,9 @@ class MetricsWriter(HookBase):
         for writer in self._writers:
             writer.close()
         if self._writers:
+            # here, since Matplotlib takes half a second to import, at every start
+            from pose_project.visualization import plot_training_curves
+
             plot_training_curves(
                 self.output_dir / "metrics.json", self.output_dir / "training_curves.png"
             )
