@@ -55,7 +55,7 @@ _PLAIN = {"fold_batchnorm": False, "channels_last": False}
 _ON_ANY_DEVICE = (
     Case("default, by people", people=(1, _PEOPLE, 100)),
     Case("default, by size of the photo", sides=(400, 600, 800)),
-    Case("default, by batch", batches=(1, 2, 4)),
+    Case("default, by batch", sides=(400,), batches=(1, 2, 4)),
     Case("no switch", _PLAIN),
     Case("fold_batchnorm", {**_PLAIN, "fold_batchnorm": True}),
     Case("channels_last", {**_PLAIN, "channels_last": True}),
