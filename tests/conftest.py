@@ -30,6 +30,7 @@ TINY_RUN = [
     "dataloader.train.mapper.augmentations.0.short_edge_length=96",
     "dataloader.test.mapper.augmentations.0.short_edge_length=96",
     "train.visualizations=0",
+    "train.report=False",
     "train.device=cpu",
 ]
 

@@ -14,18 +14,10 @@ from pathlib import Path
 
 from detectron2.utils.logger import setup_logger
 
-from pose_project.analysis import (
-    analyse,
-    format_report,
-    plot_report,
-    require_plotly,
-    write_html,
-    write_json,
-)
+from pose_project.analysis import analyse, require_plotly, write_report
 from pose_project.evaluation import format_table
 from pose_project.utils.cli import run_tool
 from pose_project.utils.errors import InputError
-from pose_project.utils.files import write_text_atomic
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -63,10 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.images,
         arguments.seed,
     )
-    write_json(report, arguments.output / "report.json")
-    write_text_atomic(arguments.output / "report.md", format_report(report))
-    plots = plot_report(report, arguments.output)
-    write_html(report, arguments.output / "report.html")
+    plots = write_report(report, arguments.output)
     for task, numbers in report["headline"].items():
         print(format_table(task, {key: each["value"] for key, each in numbers.items()}), end="\n\n")
     for note in report["notes"]:

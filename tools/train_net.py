@@ -15,6 +15,7 @@ import logging
 import sys
 from pathlib import Path
 
+from detectron2.data import MetadataCatalog
 from detectron2.engine import default_argument_parser
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
@@ -26,7 +27,7 @@ from pose_project.engine.checks import check_evaluation
 from pose_project.engine.launch import launch, resolve_device, was_restarted
 from pose_project.engine.run_folder import LOGGERS, check_run_folder, open_run_folder
 from pose_project.utils.cli import run_tool
-from pose_project.utils.errors import InputError
+from pose_project.utils.errors import InputError, PoseError
 
 logger = logging.getLogger("pose_project")
 
@@ -58,7 +59,7 @@ def train(cfg: DictConfig, arguments: argparse.Namespace) -> None:
     trainer.resume_or_load(resume=resume)
     trainer.probe()
     open_run_folder(cfg)
-    trainer.train()
+    explain(cfg, trainer.train())
     logger.info("Everything of this run is in %s", cfg.train.output_dir)
 
 
@@ -70,7 +71,26 @@ def evaluate(cfg: DictConfig) -> None:
     model = PoseTrainer.build_model(cfg)
     check_evaluation(cfg, model)
     PoseCheckpointer(model).load(cfg.train.init_checkpoint, checkpointables=[], complete=True)
-    PoseTrainer.test(cfg, model)
+    explain(cfg, PoseTrainer.test(cfg, model))
+
+
+def explain(cfg: DictConfig, results: dict[str, dict[str, float]] | None) -> None:
+    """Write the report of the last evaluation, as ``tools/analyze.py`` does, if it is asked for."""
+    if not cfg.train.report or not comm.is_main_process() or "keypoints" not in (results or {}):
+        return
+    # here, since a run that has just begun needs none of it
+    from pose_project.analysis import analyse, write_report
+
+    dataset = MetadataCatalog.get(cfg.dataloader.test.dataset.names)
+    output_dir = Path(cfg.train.output_dir)
+    try:
+        found = output_dir / "inference" / "coco_instances_results.json"
+        report = analyse(Path(dataset.json_file), found, images=Path(dataset.image_root))
+        write_report(report, output_dir / "report")
+    except (PoseError, OSError) as error:  # the run itself is complete
+        logger.warning("No report: %s", error)
+    else:
+        logger.info("What is wrong with which keypoints: %s", output_dir / "report" / "report.html")
 
 
 def main(argv: list[str] | None = None) -> int:

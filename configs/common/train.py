@@ -53,6 +53,8 @@ train = dict(
     log_period=20,
     # Photos drawn at the end, ground truth beside predictions.
     visualizations=12,
+    # After the last evaluation also explain its errors: report/report.html; needs plotly.
+    report=False,
     # Falls back to "cpu", saying so, where there is no GPU.
     device="cuda",
     # Of weights, data order, augmentation and sampling.

@@ -14,3 +14,4 @@ dataloader.test.num_workers = 0
 
 train.output_dir = "./output/synthetic"
 train.max_iter = 660
+train.report = True

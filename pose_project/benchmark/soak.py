@@ -28,6 +28,7 @@ TINY_RUN = [
     "model.backbone.bottom_up.stages.num_blocks=[1,1,1,1]",
     "model.roi_heads.keypoint_head.conv_dims=[16]",
     "train.visualizations=0",
+    "train.report=False",
     "train.device=cpu",
 ]
 _TIMINGS = ("time", "data_time")

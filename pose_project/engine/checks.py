@@ -37,6 +37,7 @@ _SWITCHES = (
     "amp.enabled",
     "channels_last",
     "validation_loss",
+    "report",
     "inference.fold_batchnorm",
     "inference.channels_last",
     "inference.compile_backbone",

@@ -12,7 +12,9 @@ from fuzzing import PLACES, VALID, damage, edits, fuzz, paths_in, replaced, valu
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pose_project.analysis import analyse, format_report, write_json
+from pose_project.analysis import analyse
+from pose_project.analysis.markdown import format_report
+from pose_project.analysis.report import write_json
 from pose_project.utils.errors import InputError
 
 RESULTS = [

@@ -9,7 +9,8 @@ import pytest
 from conftest import load_tool
 from constructed import inject, place, result, truth_of
 
-from pose_project.analysis import analyse, write_json
+from pose_project.analysis import analyse
+from pose_project.analysis.report import write_json
 from pose_project.evaluation import METRICS
 
 PLOTS = {"calibration", "keypoint_errors", "pck", "precision_recall", "slices"}

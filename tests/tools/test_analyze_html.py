@@ -11,7 +11,9 @@ import pytest
 from conftest import load_tool
 from constructed import inject, truth_of
 
-from pose_project.analysis import analyse, require_plotly, write_html, write_json
+from pose_project.analysis import analyse, require_plotly
+from pose_project.analysis.html import write_html
+from pose_project.analysis.report import write_json
 from pose_project.utils.errors import InputError
 
 NAME = '<img src=x onerror="document.title=1">&"\'</script><script>document.title=2</script>.png'
