@@ -22,6 +22,17 @@ median over pairs of runs that follow each other, with the smallest and the larg
 one run adds at its highest. "Growth" is p of time ~ size^p over the larger half of the sizes; 1 is
 linear. What was not measured on a device is not here.
 
+- **decode**: heatmaps to keypoints. Maps shaped like a trained model's, pure noise, and boxes so
+  small that nothing can be saved.
+- **inference**: the whole R50-FPN model, with each switch of `train.inference` in
+  `configs/common/train.py`; "default" has `fold_batchnorm` and `channels_last` on. Random weights
+  with the statistics of trained ones: float32 finds the same people, and **accuracy** judges bf16
+  by the AP of the demo's model.
+- **train**: one step of SGD, from a batch in memory to new weights.
+- **eval**: predictions of all photos to numbers, boxes and keypoints, Detectron2's evaluator with
+  pycocotools or with its compiled one.
+- **data**: JPEGs to training batches. **startup**: whole processes up to the first iteration.
+
 This page is written by `python tools/benchmark.py --report docs/benchmarks.md` from the files in
 `docs/benchmarks/`; `python tools/benchmark.py --task TASK --peer PEER --json FILE` makes those.
 """
@@ -43,6 +54,8 @@ def write_report(page: Path) -> int:
         raise InputError(f"no JSON files in {folder}; make them with --task TASK --json FILE")
     records = [(path, _read(path)) for path in files]  # all of them before anything is written
     sections = [_section(path, record, folder.name) for path, record in records]
+    if all("CPU" in record["device"] for _, record in records):
+        sections.insert(0, "No GPU has been measured yet.\n")
     write_text_atomic(page, "\n".join([_INTRODUCTION, *sections]))
     return len(files)
 
@@ -67,9 +80,14 @@ def _section(path: Path, record: dict[str, Any], folder: str) -> str:
         f"`{' '.join(record['command'])}` at `{commit[:12]}`; {versions}.",
         "",
     ]
-    plot = path.with_suffix(".png")
-    _plot(record["comparisons"], plot)
-    lines += [_table(record["comparisons"]), "", f"![cost against work]({folder}/{plot.name})", ""]
+    lines += [_table(record["comparisons"]), ""]
+    growing = {
+        key: group for key, group in _series(record["comparisons"]).items() if len(group) > 1
+    }
+    if growing:
+        plot = path.with_suffix(".png")
+        _plot(growing, plot)
+        lines += [f"![cost against work]({folder}/{plot.name})", ""]
     if "dataset" in record:
         rows = list(record["dataset"].items())
         lines += [tabulate(rows, ("annotations of COCO's size", "value"), tablefmt="github"), ""]
@@ -127,9 +145,8 @@ def _table(comparisons: list[dict[str, Any]]) -> str:
     return tabulate(rows, columns, tablefmt="github", disable_numparse=True)
 
 
-def _plot(comparisons: list[dict[str, Any]], path: Path) -> None:
+def _plot(series: dict[tuple[str, str], list[dict[str, Any]]], path: Path) -> None:
     """Draw the time of both against the size of the work, a panel for each case and peer."""
-    series = _series(comparisons)
     figure = Figure(figsize=(4.2 * len(series), 4.0), dpi=110)
     figure.set_layout_engine("constrained")
     FigureCanvasAgg(figure)
