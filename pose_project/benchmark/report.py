@@ -27,7 +27,7 @@ linear. What was not measured on a device is not here.
 - **inference**: the whole R50-FPN model, with each switch of `train.inference` in
   `configs/common/train.py`; "default" has `fold_batchnorm` and `channels_last` on. Random weights
   with the statistics of trained ones: float32 finds the same people, and **accuracy** judges bf16
-  by the AP of the demo's model.
+  by the AP of the demo's model. `topk_per_image=20` leaves the points of the other 80 out.
 - **train**: one step of SGD, from a batch in memory to new weights.
 - **eval**: predictions of all photos to numbers, boxes and keypoints, Detectron2's evaluator with
   pycocotools or with its compiled one.
