@@ -21,11 +21,10 @@ _SECONDS = 30.0
 
 
 def measure_startup(peer: str, device: torch.device) -> Iterator[Comparison]:
-    """Yield one comparison: whole processes that end where the first step would begin.
+    """Yield one comparison: whole processes that end where the model gets its first batch.
 
-    Imports, config, model, optimizer, loader and, on our side, the checks and the batch that is
-    loaded on trial are in it; a dataset of twelve photos and no weights, so that neither's reading
-    is.
+    Imports, config, model, optimizer, loader and the first batch are in it, and our checks; a
+    dataset of twelve photos and no weights, so that neither's reading is.
 
     Args:
         peer: ``detectron2``.

@@ -106,26 +106,37 @@ class TrainLoader:
         self.total_batch_size = batch_sampler.total_batch_size
         self.iterations_per_epoch = self.num_photos // self.total_batch_size
         self._unreadable: set[str] = set()
+        self._probed: tuple[int | None, list[dict[str, Any]]] = (None, [])
 
     def start_at(self, batch: int) -> None:
         """Make the next iteration begin with batch number ``batch``."""
         self.batch_sampler.first_batch = batch
 
     def probe(self) -> None:
-        """Load the next batch in this process and throw it away: wrong data shows before a run.
+        """Load the next batch in this process: wrong data shows before a run.
+
+        It is what the next iteration begins with, so nothing is loaded twice.
 
         Raises:
             InputError: naming the photo at fault.
         """
-        self._count_unreadable([self.dataset[key] for key in next(iter(self.batch_sampler))])
+        batch = [self.dataset[key] for key in next(iter(self.batch_sampler))]
+        self._count_unreadable(batch)
+        self._probed = self.batch_sampler.first_batch, batch
 
     def __iter__(self) -> Iterator[list[dict[str, Any]]]:
         """Yield lists of model inputs; nothing runs before the first is asked for.
+
+        Call ``start_at`` before iterating again.
 
         Raises:
             UnreadablePhotoError: if more different files than allowed could not be read.
             WorkerDiedError: if a loading process was killed.
         """
+        (number, batch), self._probed = self._probed, (None, [])
+        is_probed = number == self.batch_sampler.first_batch
+        if is_probed:
+            self.batch_sampler.first_batch += 1
         self.dataset.at_work = torch.zeros(self.num_workers, 2, dtype=torch.int64).share_memory_()
         loader = DataLoader(
             self.dataset,
@@ -138,7 +149,10 @@ class TrainLoader:
             generator=torch.Generator().manual_seed(self.dataset.seed),
         )
         try:
-            for loaded in loader:
+            rest = iter(loader)  # workers begin now
+            if is_probed:
+                yield batch
+            for loaded in rest:
                 batch = unpack(loaded) if self.num_workers else loaded
                 self._count_unreadable(batch)
                 yield batch

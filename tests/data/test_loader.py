@@ -182,3 +182,20 @@ def test_a_worker_has_no_copy_of_the_dataset(dicts):
         next(others)
     difference = resident_mb(worker) - resident_mb(int(without.dataset.at_work[0, 0]))
     assert difference < 20
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_the_probed_batch_comes_first_and_once(dicts, num_workers):
+    whole = content(make_loader(dicts), 6)
+    loader = make_loader(dicts, num_workers=num_workers)
+    loader.start_at(2)
+    loader.probe()
+    assert_same(content(loader, 4), whole[4:])
+
+
+def test_a_batch_probed_elsewhere_is_not_used(dicts):
+    whole = content(make_loader(dicts), 4)
+    loader = make_loader(dicts)
+    loader.probe()
+    loader.start_at(1)
+    assert_same(content(loader, 3), whole[2:])
