@@ -224,6 +224,31 @@ CONTENTS += [
 ]
 
 
+NAMES = list(COCO_PERSON.names)
+
+# code of the problem, what is done to the clean file, what the finding says of it; with COCO's
+# person as the schema
+DIFFERENT: list[tuple[str, Edit, str]] = [
+    (
+        "schema-categories",
+        also("categories", {"id": 2, "name": "hand", "keypoints": ["a"]}),
+        "'hand'",
+    ),
+    ("schema-absent", category(keypoints=None), "id 1"),
+    ("schema-absent", lambda content: content["categories"][0].pop("keypoints"), "id 1"),
+    ("schema-absent", category(name="human", keypoints=[]), "id 1"),
+    ("schema-number", category(keypoints=NAMES[:14]), "14 instead of 17"),
+    ("schema-names", category(keypoints=["tip", *NAMES[1:]]), "1 is 'tip' instead of 'nose'"),
+    ("schema-names", category(name="human", keypoints=["tip", *NAMES[1:]]), "1 is 'tip'"),
+    ("schema-names", category(keypoints=NAMES[::-1]), "another order: 1 is 'right_ankle'"),
+    ("schema-pairs", category(flip_pairs=[["left_eye", "right_eye"]]), "partners of left_ear,"),
+    ("schema-skeleton", category(skeleton=SKELETON[1:]), "missing: left_ankle-left_knee"),
+    ("schema-skeleton", category(skeleton=[*SKELETON, [1, 17]]), "more: nose-right_ankle"),
+    ("schema-skeleton", category(skeleton=[]), "missing: "),
+    ("schema-sigmas", category(oks_sigmas=[0.03, *COCO_PERSON.oks_sigmas[1:]]), "nose 0.03"),
+]
+
+
 def write_photos(folder: Path, content: dict) -> None:
     folder.mkdir(exist_ok=True)
     for number, each in enumerate(content["images"]):

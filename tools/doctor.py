@@ -2,6 +2,7 @@
 
     python tools/doctor.py ANNOTATIONS.json --images DIR
     python tools/doctor.py ANNOTATIONS.json --fix CORRECTED.json
+    python tools/doctor.py ANNOTATIONS.json --schema coco
     python tools/doctor.py TRAIN.json --images DIR --against VAL.json --against-images DIR
     python tools/doctor.py ANNOTATIONS.json --images DIR --html output/doctor
 
@@ -21,6 +22,7 @@ from detectron2.utils.logger import setup_logger
 
 from pose_project.data.doctor import Examination, examine
 from pose_project.data.doctor.categories import schema_of
+from pose_project.data.doctor.comparison import read_schemas
 from pose_project.data.doctor.fixing import check_output, write_corrected
 from pose_project.data.doctor.page import Example, choose_examples, write_page
 from pose_project.utils.cli import run_tool
@@ -39,6 +41,11 @@ def get_parser() -> argparse.ArgumentParser:
         "--against", type=Path, metavar="VAL.json", help="find photos that are in both datasets"
     )
     parser.add_argument("--against-images", type=Path, metavar="DIR", help="photos of --against")
+    parser.add_argument(
+        "--schema",
+        metavar="SCHEMA",
+        help="compare the keypoints with COCO's ('coco') or with those of another COCO JSON",
+    )
     parser.add_argument("--fix", type=Path, metavar="OUT.json", help="write a corrected copy")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--html", type=Path, metavar="DIR", help="write the report as a page")
@@ -50,7 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Check, tell, and correct; return the exit code."""
     check_arguments(arguments)
     against = (arguments.against, arguments.against_images) if arguments.against else None
-    examination = examine(arguments.annotations, arguments.images, against)
+    schemas = read_schemas(arguments.schema) if arguments.schema else {}
+    examination = examine(arguments.annotations, arguments.images, against, schemas)
     report = examination.report
     print(json.dumps(report.as_dict(), indent=2) if arguments.json else report.text())
     if arguments.html:
@@ -67,6 +75,13 @@ def check_arguments(arguments: argparse.Namespace) -> None:
     for path in inputs:
         if not path.is_file():
             raise InputError(f"no annotations at {path}: it is {_what(path)}")
+    if arguments.schema is not None and arguments.schema != "coco":
+        schema = Path(arguments.schema)
+        inputs.append(schema)
+        if not schema.is_file():
+            raise InputError(
+                f"--schema {schema} is {_what(schema)}; give 'coco' or a JSON file with categories"
+            )
     for option, folder in (
         ("--images", arguments.images),
         ("--against-images", arguments.against_images),

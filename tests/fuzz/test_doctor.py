@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from pose_project.data.doctor import examine, examine_content
 from pose_project.data.doctor.dataset import Dataset
+from pose_project.data.doctor.expected import Schemas
 from pose_project.data.doctor.fixing import correct
+from pose_project.structures import COCO_PERSON
 from pose_project.utils.errors import InputError
 
 RICH = copy.deepcopy(VALID)
@@ -33,15 +35,20 @@ def quiet():
 
 
 def check(content: object) -> None:
+    for schemas in ({}, {"person": COCO_PERSON}):
+        check_with(content, schemas)
+
+
+def check_with(content: object, schemas: Schemas) -> None:
     before = json.dumps(content)
-    report = examine_content("x.json", content)
+    report = examine_content("x.json", content, schemas)
     assert report.exit_code in (0, 1, 2)
     json.dumps(report.as_dict())
     assert report.text().encode()
     assert "\n" not in report.line()
     if report.totals:
-        corrected, _ = correct(Dataset(content))
-        again = examine_content("x.json", json.loads(json.dumps(corrected)))
+        corrected, _ = correct(Dataset(content, schemas))
+        again = examine_content("x.json", json.loads(json.dumps(corrected)), schemas)
         assert again.exit_code <= report.exit_code
     assert json.dumps(content) == before
 
@@ -72,6 +79,6 @@ def test_damaged_bytes(changes, keep):
         path = Path(folder) / "annotations.json"
         path.write_bytes(damage(json.dumps(RICH).encode(), changes, keep))
         try:
-            examine(path, Path(folder))
+            examine(path, Path(folder), schemas={"person": COCO_PERSON})
         except InputError as error:
             assert str(error)

@@ -6,6 +6,9 @@ import os
 import pytest
 from conftest import load_tool, person
 
+from pose_project.data.doctor.comparison import read_schemas
+from pose_project.structures import COCO_PERSON
+
 
 @pytest.fixture
 def doctor(capsys):
@@ -74,6 +77,59 @@ def test_names_that_cannot_be_printed(doctor, write_dataset, tmp_path):
     assert json.loads((tmp_path / "fixed.json").read_text())["categories"] == content["categories"]
 
 
+def test_names_from_a_schema(doctor, write_dataset, tmp_path):
+    json_file, _ = write_dataset([person(num_keypoints=17, iscrowd=0)], names=())
+    short = tmp_path / "short.json"
+    content = json.loads(json_file.read_text())
+    short.write_text(json.dumps(content | {"annotations": [person(keypoints=[20, 30, 2] * 14)]}))
+    code, out, _ = doctor(short, "--schema", "coco")
+    assert code == 2
+    assert "ERROR schema-absent" in out
+    assert "ERROR keypoints-length" in out
+    before = json_file.read_bytes()
+    code, _, err = doctor(json_file, "--schema", "coco", "--fix", tmp_path / "fixed.json")
+    assert code == 2
+    assert "\n  categories: keypoints taken from the schema (1)\n" in err
+    assert json_file.read_bytes() == before
+    assert read_schemas(str(tmp_path / "fixed.json")) == {"person": COCO_PERSON}
+    for schema in ("coco", tmp_path / "fixed.json"):
+        code, out, _ = doctor(tmp_path / "fixed.json", "--schema", schema)
+        assert (code, out.splitlines()[-1]) == (0, "nothing wrong")
+
+
+def test_schemas_that_cannot_be_used(doctor, dataset, tmp_path):
+    json_file, _ = dataset
+    schema = tmp_path / "schema.json"
+    thumb = {"id": 1, "name": "hand", "keypoints": ["thumb"]}
+    for categories, message in (
+        (None, "no list under 'categories'"),
+        ([], "no category with names under 'keypoints'"),
+        ([1, thumb], "no object"),
+        ([thumb, thumb], "two categories named 'hand'"),
+        ([thumb | {"keypoints": ["thumb", "thumb"]}], "not distinct texts"),
+        ([thumb | {"keypoints": "thumb"}], "no category with names"),
+        ([thumb | {"skeleton": [[1, 2]]}], "skeleton names keypoints that are not there"),
+        ([thumb | {"skeleton": 3}], "skeleton is not a list"),
+        ([thumb | {"oks_sigmas": [0]}], "oks_sigmas do not fit"),
+        ([thumb | {"flip_pairs": [["thumb", "palm"]]}], "flip_pairs are no mirror"),
+    ):
+        schema.write_text(json.dumps({"categories": categories}))
+        check_refused(doctor, message, json_file, "--schema", schema)
+    schema.write_text("{")
+    check_refused(doctor, "is not JSON", json_file, "--schema", schema)
+    check_refused(doctor, "is a folder; give 'coco'", json_file, "--schema", tmp_path)
+    check_refused(doctor, "is not there; give 'coco'", json_file, "--schema", "person")
+    check_refused(doctor, "would replace an input", json_file, "--schema", schema, "--fix", schema)
+
+
+def check_refused(doctor, message: str, *arguments: object) -> None:
+    code, out, err = doctor(*arguments)
+    assert (code, out) == (2, ""), arguments
+    (line,) = err.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+
+
 def test_leaked_photos(doctor, dataset):
     json_file, photos = dataset
     against = ("--against", json_file, "--against-images", photos)
@@ -107,11 +163,7 @@ def test_wrong_input_is_one_line(doctor, dataset, tmp_path):
             "list.json is not in COCO's format",
         ),
     ):
-        code, out, err = doctor(*arguments)
-        assert (code, out) == (2, ""), arguments
-        (line,) = err.splitlines()
-        assert line.startswith("error: ")
-        assert message in line
+        check_refused(doctor, message, *arguments)
     assert sorted(tmp_path.iterdir()) == before
 
 

@@ -6,13 +6,15 @@ category. Coordinates are those of the file: boxes XYWH_ABS, keypoints as pixel 
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from pose_project.data.doctor.expected import Schemas, expected_schemas, with_schema
 from pose_project.data.doctor.problems import PROBLEMS
 from pose_project.data.doctor.report import EXAMPLES, Finding
 from pose_project.data.validation import LARGEST_COORDINATE, are_numbers
@@ -136,13 +138,24 @@ class Dataset:
     Args:
         content: with lists under ``images``, ``annotations`` and ``categories``; whatever is in
             the lists.
+        schemas: that it is meant to have; empty if nobody says.
+
+    Attributes:
+        expected: the schema of a category, by its row.
+        completed: rows of categories that lack keypoint names; ``categories`` has the schema's.
     """
 
-    def __init__(self, content: dict[str, Any]) -> None:
-        self.content = content
-        self.images, self.annotations, self.categories = (
+    def __init__(self, content: dict[str, Any], schemas: Schemas = MappingProxyType({})) -> None:
+        self.content, self.schemas = content, schemas
+        self.images, self.annotations, categories = (
             Entries.of(kind, content[kind]) for kind in KINDS
         )
+        objects = list(categories.objects)
+        self.expected = expected_schemas(objects, schemas)
+        self.completed = [row for row in self.expected if not objects[row].get("keypoints")]
+        for row in self.completed:
+            objects[row] = with_schema(objects[row], self.expected[row])
+        self.categories = replace(categories, objects=objects)
 
     @cached_property
     def photo_of(self) -> np.ndarray:

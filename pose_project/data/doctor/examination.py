@@ -4,12 +4,22 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from detectron2.utils import comm
 
-from pose_project.data.doctor import boxes, categories, keypoints, people, photos, structure
+from pose_project.data.doctor import (
+    boxes,
+    categories,
+    comparison,
+    keypoints,
+    people,
+    photos,
+    structure,
+)
 from pose_project.data.doctor.dataset import KINDS, Dataset
+from pose_project.data.doctor.expected import Schemas
 from pose_project.data.doctor.photos import Photo
 from pose_project.data.doctor.problems import PROBLEMS
 from pose_project.data.doctor.report import ERROR, Finding, Report
@@ -29,6 +39,8 @@ CHECKS: tuple[Callable[[Dataset], Iterator[Finding]], ...] = (
     categories.check_pairs,
     categories.check_skeletons,
     categories.check_used,
+    comparison.check_matched,
+    comparison.check_expected,
     boxes.check_boxes,
     boxes.check_area,
     boxes.check_crowd,
@@ -58,7 +70,10 @@ class Examination:
 
 
 def examine(
-    json_file: Path, image_root: Path | None = None, against: tuple[Path, Path] | None = None
+    json_file: Path,
+    image_root: Path | None = None,
+    against: tuple[Path, Path] | None = None,
+    schemas: Schemas = MappingProxyType({}),
 ) -> Examination:
     """Check a dataset.
 
@@ -66,6 +81,7 @@ def examine(
         json_file: annotations.
         image_root: folder of the photos; None opens none.
         against: annotations and photos of another dataset, whose photos should not be in this one.
+        schemas: that the dataset is meant to have, see ``read_schemas``.
 
     Raises:
         InputError: if ``against`` cannot be read; what is wrong with ``json_file`` is a finding.
@@ -77,10 +93,10 @@ def examine(
     except InputError as error:
         finding = Finding(PROBLEMS["not-json"], "file", detail=str(error))
         return Examination(Report.of(json_file, [finding], {}))
-    report = examine_content(json_file, content)
+    report = examine_content(json_file, content, schemas)
     if not report.totals:
         return Examination(report)
-    dataset = Dataset(content)
+    dataset = Dataset(content, schemas)
     if image_root is None:
         return Examination(report, dataset)
     opened = photos.open_photos(dataset.images.column("file_name"), image_root)
@@ -94,14 +110,16 @@ def examine(
     return Examination(Report.of(json_file, findings, report.totals), dataset, tuple(opened))
 
 
-def examine_content(json_file: str | Path, content: Any) -> Report:
+def examine_content(
+    json_file: str | Path, content: Any, schemas: Schemas = MappingProxyType({})
+) -> Report:
     """Return what is wrong with the content of a JSON file, without opening photos."""
     reason = why_not_coco(content)
     if reason:
         finding = Finding(PROBLEMS["not-coco"], "file", detail=reason)
         return Report.of(json_file, [finding], {})
     with collection_paused():
-        dataset = Dataset(content)
+        dataset = Dataset(content, schemas)
         findings = [finding for check in CHECKS for finding in check(dataset)]
     return Report.of(json_file, findings, {kind: len(content[kind]) for kind in KINDS})
 

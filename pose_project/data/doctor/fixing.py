@@ -56,7 +56,7 @@ def write_corrected(
     with collection_paused():
         content, corrections = correct(dataset, photos)
         write_text_atomic(output, json.dumps(content))
-        return corrections, examine_content(output, content)
+        return corrections, examine_content(output, content, dataset.schemas)
 
 
 def correct(dataset: Dataset, photos: Sequence[Photo] = ()) -> tuple[dict[str, Any], Corrections]:
@@ -99,6 +99,8 @@ def _correct_images(
 
 def _correct_categories(dataset: Dataset, corrections: Corrections) -> list[dict[str, Any]]:
     categories = [dict(each) for each in dataset.categories.objects]
+    if dataset.completed:
+        corrections["categories: keypoints taken from the schema"] += len(dataset.completed)
     for category, count in zip(categories, dataset.num_keypoints, strict=True):
         if count and skeleton_problem(category.get("skeleton"), count) == "skeleton-zero":
             category["skeleton"] = [[a + 1, b + 1] for a, b in category["skeleton"]]

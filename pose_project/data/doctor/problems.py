@@ -121,6 +121,43 @@ _PROBLEMS = (
         why="a class without examples is never found.",
         remedy="remove it, or check the category_id of the annotations.",
     ),
+    # the schema that it is meant to have
+    Problem(
+        *("schema-categories", WARNING, "has other categories than the schema"),
+        why="they cannot be compared: categories are matched by name.",
+        remedy="give them the schema's names, or check whether it is the schema of this dataset.",
+    ),
+    Problem(
+        *("schema-absent", ERROR, "no keypoint names, which the schema has"),
+        why="loading refuses the file or leaves the category out; the schema's are used here.",
+        remedy="write the schema's names, skeleton, flip_pairs and oks_sigmas into it.",
+        corrected=True,
+    ),
+    Problem(
+        *("schema-number", ERROR, "not as many keypoints as the schema's"),
+        why="weights and results do not fit.",
+        remedy="convert the annotations to the schema's keypoints, or train for these.",
+    ),
+    Problem(
+        *("schema-names", ERROR, "other keypoint names than the schema's, or in another order"),
+        why="the same row of weights and results would mean another point.",
+        remedy="rename them if they are the same points, or sort names and annotations alike.",
+    ),
+    Problem(
+        *("schema-pairs", WARNING, "other flip pairs than the schema's"),
+        why="mirrored photos are labelled in another way.",
+        remedy="write the schema's flip_pairs.",
+    ),
+    Problem(
+        *("schema-skeleton", WARNING, "another skeleton than the schema's"),
+        why="drawings have other lines; training does not need them.",
+        remedy="write the schema's skeleton.",
+    ),
+    Problem(
+        *("schema-sigmas", WARNING, "other OKS sigmas than the schema's"),
+        why="AP is not comparable.",
+        remedy="write the schema's oks_sigmas.",
+    ),
     # boxes
     Problem(
         *("bbox-missing", WARNING, "no bbox"),

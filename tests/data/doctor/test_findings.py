@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from doctored import CONTENTS, PHOTOS, clean, frontal_people, someone
+from doctored import CONTENTS, DIFFERENT, PHOTOS, clean, frontal_people, someone
 
 from pose_project.benchmark.coco_size import NUM_PEOPLE, NUM_PHOTOS, write_coco_sized_json
 from pose_project.data.doctor import examine, examine_content
@@ -68,7 +68,7 @@ def test_json_of_other_things(content, reason):
 
 
 def test_every_problem_has_a_file_that_shows_it():
-    shown = {code for code, *_ in (*CONTENTS, *PHOTOS)} | {"not-json", "photo-leaked"}
+    shown = {code for code, *_ in (*CONTENTS, *DIFFERENT, *PHOTOS)} | {"not-json", "photo-leaked"}
     assert shown == set(PROBLEMS)
     assert {each.severity for each in PROBLEMS.values()} == {ERROR, WARNING}
 
