@@ -61,6 +61,9 @@ _ON_A_GPU = (
 def measure_training(peer: str, device: torch.device) -> Iterator[Comparison]:
     """Yield one comparison for each way to train and each size.
 
+    Losses may differ by 1e-2: where rounding takes a proposal over an IoU threshold, another one is
+    sampled in its place.
+
     Both sides have the same weights and photos, on the host at the start of a step as a loader
     leaves them, and the same random numbers.
 
@@ -98,7 +101,7 @@ def measure_training(peer: str, device: torch.device) -> Iterator[Comparison]:
                 {grows: work.pop(grows), **work, "people": _PEOPLE},
                 partial(_step, our_step),
                 partial(_step, their_step),
-                partial(_difference, bound=1e-3 if case.amp_dtype is None else 0.1),
+                partial(_difference, bound=1e-2 if case.amp_dtype is None else 0.1),
                 device,
                 seconds=_SECONDS,
             )
