@@ -64,10 +64,7 @@ class MetricsWriter(HookBase):
         """Open the files; rows that a resumed run is going to write again are cut."""
         path = self.output_dir / "metrics.json"
         drop_rows(path, first=self.trainer.start_iter)
-        tensorboard = TensorboardXWriter(
-            str(self.output_dir), window_size=1, purge_step=self.trainer.start_iter
-        )
-        self._writers = [RawJSONWriter(path), tensorboard]
+        self._writers = [RawJSONWriter(path)]
 
     def after_step(self) -> None:
         """Write where the period says so or an evaluation has just been recorded."""
@@ -75,6 +72,10 @@ class MetricsWriter(HookBase):
         evaluated = self.trainer.storage.latest().get("bbox/AP", (0.0, -1))[1] == iteration
         last = iteration + 1 == self.trainer.max_iter
         if (iteration + 1) % self.period == 0 or evaluated or last:
+            if len(self._writers) == 1:  # TensorBoard takes long to import: not at the start
+                first = self.trainer.start_iter
+                folder = str(self.output_dir)
+                self._writers.append(TensorboardXWriter(folder, window_size=1, purge_step=first))
             for writer in self._writers:
                 writer.write()
 
