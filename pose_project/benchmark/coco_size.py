@@ -47,7 +47,7 @@ def write_coco_sized_json(path: Path, num_photos: int, num_people: int, seed: in
     ]
     annotations = [
         {
-            "id": i,
+            "id": i + 1,  # 0 would be taken for none
             "image_id": int(photo_of[i]),
             "category_id": 1,
             "iscrowd": int(crowds[i]),
