@@ -26,7 +26,7 @@ from pose_project.data.annotation_files import (
 from pose_project.data.proposals import add_proposals
 from pose_project.data.synthetic import ensure_synthetic_dataset
 from pose_project.data.validation import check_dataset_dicts, check_keypoints
-from pose_project.structures import KeypointSchema
+from pose_project.structures import COCO_PERSON, KeypointSchema
 from pose_project.structures.schema import ESTIMATED_SIGMA
 from pose_project.utils.errors import InputError
 
@@ -125,6 +125,31 @@ def get_schema(dataset_names: str | Sequence[str]) -> KeypointSchema:
         if _for_training(schema) != _for_training(schemas[0]):
             raise InputError(f"datasets {names[0]!r} and {name!r} do not have the same keypoints")
     return schemas[0]
+
+
+def get_categories(dataset_name: str) -> list[dict[str, Any]]:
+    """Return what a model trained on a dataset predicts, as ``categories`` of a COCO JSON.
+
+    They are in the order of the model's classes. Where Detectron2's metadata know the keypoints,
+    and for synthetic photos, nothing has to be there; otherwise the annotations are read.
+
+    Raises:
+        InputError: if the dataset is unknown, or its annotations are missing and needed.
+    """
+    if _SYNTHETIC_NAME.fullmatch(dataset_name):
+        return [COCO_PERSON.to_coco_category(1, "person")]
+    known = dataset_name in DatasetCatalog
+    metadata = MetadataCatalog.get(dataset_name) if known else resolve_dataset(dataset_name)
+    classes = metadata.get("thing_classes", ())
+    if len(classes) == 1 and metadata.get("keypoint_names") is not None:
+        schema = KeypointSchema.from_metadata(metadata)
+        id_ = next(iter(metadata.get("thing_dataset_id_to_contiguous_id", {1: 0})))
+        return [schema.to_coco_category(id_, classes[0])]
+    categories = keypoint_categories(resolve_dataset(dataset_name).json_file)
+    return [
+        KeypointSchema.from_coco_category(each).to_coco_category(each["id"], str(each.get("name")))
+        for each in categories
+    ]
 
 
 def create_hflip_indices(dataset_names: str | Sequence[str]) -> list[int]:

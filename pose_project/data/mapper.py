@@ -103,7 +103,7 @@ class KeypointMapper:
         boxes = self._read_boxes(people, dataset_dict["file_name"])
         augmented = AugmentedPhoto(image, boxes, self.fast_resize)
         transforms = self.augmentations(augmented)
-        output["image"] = _to_tensor(augmented.image)
+        output["image"] = to_planes(augmented.image)
         if self.proposal_topk is not None:
             picture_hw = augmented.image.shape[:2]
             output["proposals"] = self._move_proposals(dataset_dict, transforms, picture_hw)
@@ -205,8 +205,8 @@ def _check_mask_sizes(
             )
 
 
-def _to_tensor(image: np.ndarray) -> torch.Tensor:
-    """Return (C, H, W) of an (H, W, C) picture, each channel contiguous."""
+def to_planes(image: np.ndarray) -> torch.Tensor:
+    """Return (C, H, W) of an (H, W, C) picture, each channel contiguous, as models take it."""
     planes = np.empty((image.shape[2], *image.shape[:2]), image.dtype)
     cv2.split(np.ascontiguousarray(image), list(planes))
     return torch.from_numpy(planes)

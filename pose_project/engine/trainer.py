@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 from tqdm import tqdm
 
 from pose_project.checkpoint import PoseCheckpointer
-from pose_project.data import get_schema
+from pose_project.data import get_categories, get_schema
 from pose_project.data.loader import TrainLoader, seed_everything
 from pose_project.engine.checks import (
     check_evaluation,
@@ -76,6 +76,7 @@ class PoseTrainer(DefaultTrainer):
         check_fit(model, cfg.dataloader.train.dataset.names)
         check_proposals(cfg, model, "train")
         check_evaluation(cfg, model)
+        self.categories = get_categories(cfg.dataloader.test.dataset.names)
         optimizer = self.build_optimizer(cfg, model)
         self._trainer = TrainStep(
             distribute(model, train.device, train.ddp),
@@ -184,6 +185,7 @@ class PoseTrainer(DefaultTrainer):
             "iteration": self.iter,
             "epoch": (self.iter + 1) / self.data_loader.iterations_per_epoch,
             "metrics": self.last_results,
+            "categories": self.categories,
             "config": plain_config(self.lazy_cfg),
         }
 

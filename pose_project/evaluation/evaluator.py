@@ -7,13 +7,16 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import COCOEvaluator
 from detectron2.utils import comm
 
 from pose_project.data import get_schema, resolve_dataset
-from pose_project.evaluation.results import Detections, without_garbage_collection
+from pose_project.evaluation.results import (
+    Detections,
+    to_dataset_categories,
+    without_garbage_collection,
+)
 from pose_project.evaluation.scoring import ENGINES, Scorer, load_ground_truth
 from pose_project.evaluation.tables import METRICS, format_table, stats_to_metrics
 from pose_project.structures import KeypointSchema
@@ -99,7 +102,7 @@ class PoseEvaluator(COCOEvaluator):
         detections = Detections.of_photos(predictions)
         self._check_keypoints(detections)
         results = detections.to_coco()
-        self._to_dataset_categories(results)
+        to_dataset_categories(results, self.schema, list(self._category_ids()))
         if self._output_dir:
             path = Path(self._output_dir) / "coco_instances_results.json"
             write_text_atomic(path, json.dumps(results))
@@ -141,15 +144,6 @@ class PoseEvaluator(COCOEvaluator):
     def _tasks_of(self, results: list[dict[str, Any]]) -> list[str]:
         with_masks = any("segmentation" in each for each in results)
         return ["bbox", *(["segm"] if with_masks else []), "keypoints"]
-
-    def _to_dataset_categories(self, results: list[dict[str, Any]]) -> None:
-        """Number categories as in the file, and keep of each instance its category's keypoints."""
-        category_ids = {index: id_ for id_, index in self._category_ids().items()}
-        for each in results:
-            if "keypoints" in each and self.schema is not None and self.schema.categories:
-                rows = list(self.schema.class_rows(each["category_id"]))
-                each["keypoints"] = np.reshape(each["keypoints"], (-1, 3))[rows].flatten().tolist()
-            each["category_id"] = category_ids[each["category_id"]]
 
     def _category_ids(self) -> dict[int, int]:
         """Return {id in the file: contiguous id} of the categories that are scored."""

@@ -2,7 +2,7 @@
 
 import gc
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ import pycocotools.mask as mask_util
 from detectron2.structures import BoxMode, Instances
 from torch import Tensor
 
-from pose_project.structures import continuous_to_coco
+from pose_project.structures import KeypointSchema, continuous_to_coco
 
 
 class Detections(NamedTuple):
@@ -91,6 +91,24 @@ class Detections(NamedTuple):
             dict(zip(columns, values, strict=True))
             for values in zip(*columns.values(), strict=True)
         ]
+
+
+def to_dataset_categories(
+    results: list[dict[str, Any]], schema: KeypointSchema | None, category_ids: Sequence[int]
+) -> None:
+    """Number categories as in the dataset, and keep of each instance its category's keypoints.
+
+    Args:
+        results: of ``Detections.to_coco``; changed in place.
+        schema: of the model's keypoints; None where it has none.
+        category_ids: the dataset's id of each class.
+    """
+    for each in results:
+        class_index = each["category_id"]
+        if "keypoints" in each and schema is not None and schema.categories:
+            rows = list(schema.class_rows(class_index))
+            each["keypoints"] = np.reshape(each["keypoints"], (-1, 3))[rows].flatten().tolist()
+        each["category_id"] = category_ids[class_index]
 
 
 @contextmanager

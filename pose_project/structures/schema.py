@@ -126,6 +126,19 @@ class KeypointSchema:
             "keypoint_categories": self.categories,
         }
 
+    def to_coco_category(self, id_: int, name: str) -> dict[str, Any]:
+        """Return the entry of ``categories`` that ``from_coco_category`` reads this schema from."""
+        category = {
+            "id": id_,
+            "name": name,
+            "keypoints": list(self.names),
+            "skeleton": [[a + 1, b + 1] for a, b in self.skeleton_indices],
+            "flip_pairs": [list(pair) for pair in self.flip_pairs],
+        }
+        if not self.sigmas_estimated:
+            category["oks_sigmas"] = list(self.oks_sigmas)
+        return category
+
     @classmethod
     def from_metadata(cls, metadata: Any) -> "KeypointSchema":
         """Read a schema from a ``MetadataCatalog`` entry that has ``keypoint_names``.

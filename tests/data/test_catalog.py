@@ -8,6 +8,7 @@ from detectron2.data import MetadataCatalog
 
 from pose_project.data import (
     create_hflip_indices,
+    get_categories,
     get_dataset_dicts,
     get_schema,
     register_keypoint_dataset,
@@ -236,3 +237,21 @@ def test_each_dataset_has_its_own_file_of_proposals(write_dataset, tmp_path):
         get_dataset_dicts("first", filter_empty=False, proposal_files=proposals[0])
     with pytest.raises(InputError, match="1 proposal_files for 2 datasets"):
         get_dataset_dicts(names, proposal_files=proposals[0])
+
+
+@pytest.mark.parametrize("name", ["synthetic_demo_val_7", "keypoints_coco_2017_val"])
+def test_what_is_predicted_is_known_without_the_files(name, synthetic_cache):
+    (category,) = get_categories(name)
+    assert category["id"] == 1 and category["name"] == "person"
+    assert KeypointSchema.from_coco_category(category).hflip_indices == COCO_PERSON.hflip_indices
+    assert not list(synthetic_cache.glob("synthetic_demo_val_7*"))
+
+
+def test_what_is_predicted_keeps_the_ids_of_the_file(write_dataset):
+    annotation = person(num_keypoints=3, category_id=5)
+    json_file, photos = write_dataset([annotation], names=("nose", "left_ear", "right_ear"), id=5)
+    (before,) = get_categories(f"{json_file}@{photos}")
+    get_dataset_dicts(f"{json_file}@{photos}")
+    (after,) = get_categories(f"{json_file}@{photos}")
+    assert before == after
+    assert (before["id"], before["keypoints"]) == (5, ["nose", "left_ear", "right_ear"])

@@ -91,3 +91,12 @@ def test_real_custom_skeletons(test_data, name, num_keypoints, num_pairs):
     (path,) = (p for p in (test_data / "custom" / name).glob("test_*.json") if "det" not in p.name)
     schema = KeypointSchema.from_coco_category(json.loads(path.read_text())["categories"][0])
     assert (schema.num_keypoints, len(schema.flip_pairs)) == (num_keypoints, num_pairs)
+
+
+def test_survives_the_way_through_a_coco_category() -> None:
+    schema = KeypointSchema(("nose", "left_eye", "right_eye"), (("left_eye", "right_eye"),))
+    category = json.loads(json.dumps(schema.to_coco_category(3, "fox")))
+    assert KeypointSchema.from_coco_category(category) == schema
+    assert category["id"] == 3 and "oks_sigmas" not in category  # those of nobody's measurement
+    person = COCO_PERSON.to_coco_category(1, "person")
+    assert KeypointSchema.from_coco_category(person) == COCO_PERSON

@@ -138,7 +138,7 @@ def _write_dataset(root: Path, level: str, split: str, num_photos: int) -> None:
             "version": str(GENERATOR_VERSION),
         },
         "licenses": [],
-        "categories": [_category()],
+        "categories": [COCO_PERSON.to_coco_category(PERSON_CATEGORY_ID, "person")],
         "images": images,
         "annotations": annotations,
     }
@@ -152,19 +152,6 @@ def _publish(temporary: Path, root: Path) -> None:
         # Another process was first; its dataset has the same bytes.
         if not root.is_dir():
             raise
-
-
-def _category() -> dict[str, Any]:
-    """Return COCO's person, with the two optional keys that this project reads."""
-    return {
-        "id": PERSON_CATEGORY_ID,
-        "name": "person",
-        "supercategory": "person",
-        "keypoints": list(COCO_PERSON.names),
-        "skeleton": [[a + 1, b + 1] for a, b in COCO_PERSON.skeleton_indices],
-        "flip_pairs": [list(pair) for pair in COCO_PERSON.flip_pairs],
-        "oks_sigmas": list(COCO_PERSON.oks_sigmas),
-    }
 
 
 _Entry = tuple[dict[str, Any], list[dict[str, Any]]]

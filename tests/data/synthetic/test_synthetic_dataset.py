@@ -135,7 +135,11 @@ def test_negative_index() -> None:
 def level_and_coco(request: pytest.FixtureRequest) -> tuple[str, COCO]:
     """Return a level's name and the first photos of its training split, without their pixels."""
     coco = COCO()
-    coco.dataset = {"images": [], "annotations": [], "categories": [dataset._category()]}
+    coco.dataset = {
+        "images": [],
+        "annotations": [],
+        "categories": [COCO_PERSON.to_coco_category(1, "person")],
+    }
     for index in range(NUM_STATISTICS):
         photo, annotations = synthetic_photo(request.param, "train", index)
         image = {"id": index + 1, "height": photo.shape[0], "width": photo.shape[1]}

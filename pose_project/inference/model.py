@@ -1,0 +1,76 @@
+"""A trained model from its config and weights, without the dataset it was trained on."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from pose_project.checkpoint import PoseCheckpointer
+from pose_project.data import get_categories
+from pose_project.engine import PoseTrainer
+from pose_project.engine.launch import resolve_device
+from pose_project.structures import KeypointSchema, merge_schemas
+from pose_project.utils.errors import InputError
+
+
+def load_categories(cfg: DictConfig, weights: str) -> list[dict[str, Any]]:
+    """Return what a model predicts, as ``categories`` of a COCO JSON, in the order of its classes.
+
+    The JSON beside the weights says it; where there is none, the config's dataset for evaluation.
+
+    Raises:
+        InputError: if neither is there.
+    """
+    record = Path(weights).with_suffix(".json")
+    if record.is_file():
+        try:
+            categories = json.loads(record.read_text(encoding="utf-8")).get("categories")
+        except (ValueError, AttributeError) as error:
+            raise InputError(f"{record}, beside the weights, is damaged: {error}") from error
+        if categories:
+            return categories
+    return get_categories(cfg.dataloader.test.dataset.names)
+
+
+def load_model(
+    cfg: DictConfig, weights: str, categories: list[dict[str, Any]]
+) -> tuple[nn.Module, KeypointSchema]:
+    """Return a model on its device, in evaluation mode, and the schema of its keypoints.
+
+    Args:
+        cfg: LazyConfig; ``train.device`` falls back to the CPU.
+        weights: a file or an address that Detectron2 can fetch.
+        categories: of :func:`load_categories`.
+
+    Raises:
+        InputError: if the weights are missing or do not fit, or the model predicts no keypoints or
+            needs proposals from outside.
+    """
+    try:
+        schema = merge_schemas(
+            [(str(each["name"]), KeypointSchema.from_coco_category(each)) for each in categories]
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"the categories of {weights} are wrong: {error!r}") from error
+    cfg = copy.deepcopy(cfg)
+    cfg.train.device = resolve_device(cfg.train.device)
+    heads = cfg.model.get("roi_heads", {})
+    if heads.get("keypoint_head") is None:
+        raise InputError("this config's model has no keypoint_head: it predicts no keypoints")
+    if cfg.model.get("proposal_generator") is None:
+        raise InputError("this config's model has no proposal_generator: it takes boxes as input")
+    if OmegaConf.is_dict(heads.num_classes):  # configs that count them in the annotations
+        heads.num_classes = len(categories)
+    if OmegaConf.is_dict(heads.keypoint_head.num_keypoints):
+        heads.keypoint_head.num_keypoints = schema.num_keypoints
+    model = PoseTrainer.build_model(cfg).eval()
+    if model.roi_heads.keypoint_head.num_keypoints != schema.num_keypoints:
+        raise InputError(
+            f"the model predicts {model.roi_heads.keypoint_head.num_keypoints} keypoints, "
+            f"{schema.num_keypoints} are named by {categories[0]['name']!r}"
+        )
+    PoseCheckpointer(model).load(weights, checkpointables=[], complete=True)
+    return model, schema

@@ -1,0 +1,115 @@
+"""From photos in memory to poses."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+from torch import Tensor
+
+from pose_project.data.augmentation.photo import AugmentedPhoto
+from pose_project.data.mapper import KeypointMapper, to_planes
+from pose_project.engine import load_config
+from pose_project.engine.config import build
+from pose_project.evaluation.results import to_dataset_categories
+from pose_project.inference.model import load_categories, load_model
+from pose_project.inference.poses import Poses
+from pose_project.modeling.acceleration import FastInference
+from pose_project.utils.errors import InputError
+
+
+class PosePredictor:
+    """A trained model that takes photos as OpenCV reads them.
+
+    >>> predictor = PosePredictor(cfg, "output/demo/model_final.pth")  # doctest: +SKIP
+    >>> predictor(cv2.imread("photo.jpg")).keypoints.shape  # doctest: +SKIP
+    (3, 17, 3)
+
+    Photos are resized as ``dataloader.test`` does, and the model runs as ``train.inference`` says.
+
+    Args:
+        cfg: LazyConfig of the model.
+        weights: its checkpoint: a file or an address that Detectron2 can fetch. Names and skeleton
+            come from the JSON beside it; where there is none, from the config's dataset.
+
+    Attributes:
+        categories: what is predicted, as ``categories`` of a COCO JSON.
+        schema: of the K keypoints.
+
+    Raises:
+        InputError: if config and weights do not make a model that predicts keypoints.
+    """
+
+    def __init__(self, cfg: DictConfig, weights: str) -> None:
+        self.categories = load_categories(cfg, weights)
+        model, self.schema = load_model(cfg, weights, self.categories)
+        self.model = FastInference(model, **cfg.train.inference)
+        self.mapper = self._build_mapper(cfg)
+
+    @classmethod
+    def from_files(
+        cls, config_file: str, weights: str, overrides: Sequence[str] = ()
+    ) -> "PosePredictor":
+        """Return the predictor of a config's file, with ``key=value`` overrides."""
+        return cls(load_config(config_file, overrides), weights)
+
+    def __call__(self, image_bgr: np.ndarray) -> Poses:
+        """Return the poses in an (H, W, 3) uint8 photo, channels blue, green, red."""
+        return self.predict([image_bgr])[0]
+
+    def predict(self, images_bgr: Sequence[np.ndarray]) -> list[Poses]:
+        """Return the poses in each of some photos, computed in batches.
+
+        Photos of the same size once padded for the model are one batch, so that what is found in a
+        photo does not depend on the others.
+
+        Args:
+            images_bgr: (H, W, 3) uint8 each, of any sizes.
+
+        Raises:
+            InputError: if a photo is no such array.
+        """
+        inputs = [self._to_input(image) for image in images_bgr]
+        batches: dict[tuple[int, ...], list[int]] = {}
+        for index, each in enumerate(inputs):
+            batches.setdefault(self._padded_hw(each["image"]), []).append(index)
+        poses: dict[int, Poses] = {}
+        for batch in batches.values():
+            for index, output in zip(batch, self.model([inputs[i] for i in batch]), strict=True):
+                poses[index] = Poses.of_instances(output["instances"])
+        return [poses[index] for index in range(len(inputs))]
+
+    def to_coco(self, poses: Poses, image_id: int) -> list[dict[str, Any]]:
+        """Return a photo's poses in COCO's results format, categories numbered as in the dataset.
+
+        The x and y of ``keypoints`` are pixel indices there, half a pixel less than in ``poses``.
+        """
+        results = poses.to_coco(image_id)
+        to_dataset_categories(results, self.schema, [each["id"] for each in self.categories])
+        return results
+
+    def _padded_hw(self, image: Tensor) -> tuple[int, ...]:
+        """Return the height and width that a model pads a (3, H, W) photo to."""
+        multiple = max(self.model.model.backbone.size_divisibility, 1)
+        return tuple(-(-side // multiple) * multiple for side in image.shape[-2:])
+
+    def _build_mapper(self, cfg: DictConfig) -> KeypointMapper:
+        cfg = copy.deepcopy(cfg)
+        # named by the dataset in the config, which need not be there
+        cfg.dataloader.test.mapper.hflip_indices = list(self.schema.hflip_indices)
+        return build(cfg, "dataloader.test.mapper")
+
+    def _to_input(self, image_bgr: np.ndarray) -> dict[str, Any]:
+        image = np.asarray(image_bgr)
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise InputError(
+                "a photo must be an (H, W, 3) uint8 array of blue, green and red, got "
+                f"{image.dtype} {image.shape}"
+            )
+        if self.mapper.image_format == "RGB":
+            image = image[:, :, ::-1]
+        picture = AugmentedPhoto(image, np.zeros((0, 4)), self.mapper.fast_resize)
+        self.mapper.augmentations(picture)
+        height, width = image.shape[:2]
+        return {"image": to_planes(picture.image), "height": height, "width": width}
