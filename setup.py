@@ -27,6 +27,7 @@ setup(
         "omegaconf>=2.3",
         "opencv-python>=4.9",
         "pycocotools>=2.0.7",
+        "scipy>=1.11",
         "tabulate>=0.9",
         "tensorboard>=2.16",
         "tqdm>=4.66",

@@ -33,6 +33,22 @@ train = dict(
         dtype="fp32",
         # torch.compile of the backbone; takes a minute at the start.
         compile_backbone=False,
+        # Better answers from the same weights; gains and costs: docs/answers.md.
+        answers=dict(
+            # Average heatmaps with those of the mirrored photo.
+            flip=False,
+            # Look for people at these sizes as well, factors of the photo's, such as [0.7, 1.4].
+            scales=[],
+            # Keypoints between the cells of the heatmap, by a Taylor expansion.
+            subpixel=False,
+            # Keypoint scores become probabilities of being within one sigma, and covariances come
+            # along: 1.0, or the temperature that the report has fitted. None: neither.
+            temperature=None,
+            # Multiply people's scores with the OKS that their heatmaps let expect.
+            rescore=False,
+            # Leave out people whose OKS with a better one is above this; 0: nobody.
+            oks_nms=0.0,
+        ),
     ),
     # Checkpoints every `period` iterations, or every `checkpoint_epochs`; 0: only at the end.
     checkpointer=dict(period=5000, max_to_keep=5),

@@ -3,11 +3,14 @@
 from typing import Any
 
 import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, log_expit, logit
 
 from pose_project.analysis.diagnosis import Diagnosis
 from pose_project.analysis.similarity import Pairing
 
 NUM_BINS = 10
+_TEMPERATURES = (0.1, 10.0)
 ONE_SIGMA = float(np.exp(-0.5))
 """Keypoint similarity at a distance of one sigma, d = 2 sigma_k sqrt(area)."""
 
@@ -43,11 +46,45 @@ def reliability(scores: np.ndarray, outcomes: np.ndarray) -> dict[str, Any] | No
     Returns:
         ``bins`` with ``low high count score outcome`` (empty ones left out), ``count`` and ``ece``,
         the expected calibration error: the mean distance of the two, weighted by count (Guo et
-        al., ICML 2017, section 2); None where scores are no probabilities. The bins then span the
-        scores there are. None as a whole without scores, or where all are the same.
+        al., ICML 2017, section 2); ``temperature``, see :func:`fit_temperature`, and
+        ``ece_at_temperature``, the error that would remain. These three are None where scores are
+        no probabilities. The bins then span the scores there are. None as a whole without scores,
+        or where all are the same.
     """
     if len(scores) == 0 or scores.min() == scores.max():
         return None
+    curve = _curve(scores, outcomes)
+    if curve["ece"] is None:
+        return {**curve, "temperature": None, "ece_at_temperature": None}
+    temperature = fit_temperature(scores, outcomes)
+    after = _curve(expit(_logit(scores) / temperature), outcomes)
+    return {**curve, "temperature": temperature, "ece_at_temperature": after["ece"]}
+
+
+def fit_temperature(scores: np.ndarray, outcomes: np.ndarray) -> float:
+    """Return the temperature T at which sigmoid(logit(score) / T) is most likely the outcome.
+
+    Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 4.2, for two classes;
+    0.1 to 10. Above 1 where scores are too sure of themselves.
+
+    Args:
+        scores: (N,) probabilities, N at least 1.
+        outcomes: (N,) in 0-1.
+    """
+    logits = _logit(scores)
+
+    def loss(log_temperature: float) -> float:
+        scaled = logits / np.exp(log_temperature)
+        return -(outcomes * log_expit(scaled) + (1 - outcomes) * log_expit(-scaled)).mean()
+
+    return float(np.exp(minimize_scalar(loss, bounds=np.log(_TEMPERATURES)).x))
+
+
+def _logit(scores: np.ndarray) -> np.ndarray:
+    return logit(scores.astype(np.float64).clip(1e-6, 1 - 1e-6))
+
+
+def _curve(scores: np.ndarray, outcomes: np.ndarray) -> dict[str, Any]:
     is_probability = scores.min() >= 0 and scores.max() <= 1
     low, high = (0.0, 1.0) if is_probability else (float(scores.min()), float(scores.max()))
     edges = np.linspace(low, high, NUM_BINS + 1)

@@ -16,7 +16,8 @@ import numpy as np
 
 from pose_project.analysis.inputs import Category
 from pose_project.analysis.matching import match
-from pose_project.analysis.similarity import Pairing, keypoint_similarity
+from pose_project.analysis.similarity import Pairing
+from pose_project.structures.oks import keypoint_similarity
 
 KINDS = ("good", "jitter", "inversion", "swap", "miss")
 GOOD, JITTER, INVERSION, SWAP, MISS = range(len(KINDS))

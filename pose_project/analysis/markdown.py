@@ -111,7 +111,10 @@ def _category(category: dict[str, Any]) -> list[str]:
     ]
     for name, curve in category["calibration"].items():
         if curve is not None and curve["ece"] is not None:
-            parts.append(f"Expected calibration error of {name}' scores: {curve['ece']:.3f}.")
+            parts.append(
+                f"Expected calibration error of {name}' scores: {curve['ece']:.3f}; at temperature "
+                f"{curve['temperature']:.3f} it would be {curve['ece_at_temperature']:.3f}."
+            )
     return parts
 
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pose_project.analysis.inputs import Category, People, Predictions
-
-_EPSILON = np.spacing(1)  # COCO adds it to areas, which may be 0
+from pose_project.structures.oks import keypoint_similarity, similarity_at
 
 
 @dataclass(frozen=True)
@@ -70,24 +69,6 @@ def make_pairs(prediction_photo: np.ndarray, person_photo: np.ndarray) -> Pairs:
     return Pairs(prediction, by_photo[np.repeat(first, counts) + within])
 
 
-def keypoint_similarity(
-    predicted: np.ndarray, truth: np.ndarray, areas: np.ndarray, sigmas: np.ndarray
-) -> np.ndarray:
-    """Return exp(-d^2 / (2 (2 sigma)^2 area)), the term of OKS for one keypoint.
-
-    Args:
-        predicted: (N, K, 2) pixels.
-        truth: (N, K, 2) pixels.
-        areas: (N,) square pixels, of the people.
-        sigmas: (K,) COCO's constants.
-
-    Returns:
-        (N, K) in 0-1, whether labelled or not.
-    """
-    offset = predicted - truth
-    return _similarity(np.einsum("nkc,nkc->nk", offset, offset), areas, sigmas)
-
-
 def box_similarity(
     predicted: np.ndarray, boxes: np.ndarray, areas: np.ndarray, sigmas: np.ndarray
 ) -> np.ndarray:
@@ -104,7 +85,7 @@ def box_similarity(
     """
     low, high = boxes[:, None, :2] - boxes[:, None, 2:], boxes[:, None, :2] + 2 * boxes[:, None, 2:]
     beyond = np.maximum(0, low - predicted) + np.maximum(0, predicted - high)
-    return _similarity(np.einsum("nkc,nkc->nk", beyond, beyond), areas, sigmas)
+    return similarity_at(np.einsum("nkc,nkc->nk", beyond, beyond), areas, sigmas)
 
 
 def pairwise_oks(
@@ -142,8 +123,3 @@ def box_iou(predictions: Predictions, people: People, pairs: Pairs) -> np.ndarra
     area_a, area_b = a[:, 2] * a[:, 3], b[:, 2] * b[:, 3]
     union = np.where(people.is_crowd[pairs.person], area_a, area_a + area_b - common)
     return np.divide(common, union, out=np.zeros(len(common)), where=union > 0)
-
-
-def _similarity(squared: np.ndarray, areas: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
-    variances = (2 * sigmas) ** 2
-    return np.exp(-squared / variances / (areas[:, None] + _EPSILON) / 2)

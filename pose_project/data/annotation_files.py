@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pose_project.data.doctor import log_findings
-from pose_project.data.filling import AREA_SHARE, BOX_MARGIN, fill_annotation, has_box
+from pose_project.data.filling import BOX_MARGIN, fill_annotation, has_box
 from pose_project.data.reading import read_json
 from pose_project.structures import KeypointSchema, merge_schemas
+from pose_project.structures.oks import AREA_SHARE
 from pose_project.utils.errors import InputError
 
 logger = logging.getLogger(__name__)

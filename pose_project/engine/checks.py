@@ -31,6 +31,8 @@ _NUMBERS: dict[str, tuple[type, float, float, bool]] = {
     "stall_timeout": (Real, 0, math.inf, False),
     "log_period": (Integral, 1, math.inf, False),
     "visualizations": (Integral, 0, math.inf, False),
+    "inference.answers.temperature": (Real, 1e-3, 1e3, True),
+    "inference.answers.oks_nms": (Real, 0, 1, False),
     "seed": (Integral, 0, 2**32 - 1, False),
 }
 _SWITCHES = (
@@ -41,6 +43,9 @@ _SWITCHES = (
     "inference.fold_batchnorm",
     "inference.channels_last",
     "inference.compile_backbone",
+    "inference.answers.flip",
+    "inference.answers.subpixel",
+    "inference.answers.rescore",
 )
 
 

@@ -34,7 +34,7 @@ from pose_project.engine.default_hooks import default_hooks, evaluation_period
 from pose_project.engine.hooks.drawing import draw_predictions
 from pose_project.engine.launch import distribute, resolve_device
 from pose_project.engine.train_step import TrainStep
-from pose_project.modeling.acceleration import FastInference, inference_dtype, to_channels_last
+from pose_project.modeling.acceleration import inference_dtype, inference_model, to_channels_last
 from pose_project.utils.errors import EarlyStop, InputError, NonFiniteLossError
 
 logger = logging.getLogger(__name__)
@@ -237,7 +237,9 @@ class PoseTrainer(DefaultTrainer):
         loader = build(cfg, "dataloader.test")
         evaluator = build(cfg, "dataloader.evaluator") if evaluators is None else evaluators
         single = model.module if isinstance(model, DistributedDataParallel) else model
-        fast = FastInference(single, **cfg.train.inference)
+        has_keypoints = getattr(getattr(single, "roi_heads", None), "keypoint_on", False)
+        schema = get_schema(cfg.dataloader.test.dataset.names) if has_keypoints else None
+        fast = inference_model(single, cfg.train.inference, schema)
         shown = sys.stderr.isatty() and comm.is_main_process()
         return inference_on_dataset(
             fast, tqdm(loader, "evaluation", disable=not shown, leave=False), evaluator

@@ -15,7 +15,7 @@ from pose_project.engine.config import build
 from pose_project.evaluation.results import to_dataset_categories
 from pose_project.inference.model import load_categories, load_model
 from pose_project.inference.poses import Poses
-from pose_project.modeling.acceleration import FastInference
+from pose_project.modeling.acceleration import inference_model
 from pose_project.utils.errors import InputError
 
 
@@ -44,7 +44,7 @@ class PosePredictor:
     def __init__(self, cfg: DictConfig, weights: str) -> None:
         self.categories = load_categories(cfg, weights)
         model, self.schema = load_model(cfg, weights, self.categories)
-        self.model = FastInference(model, **cfg.train.inference)
+        self.model = inference_model(model, cfg.train.inference, self.schema)
         self.mapper = self._build_mapper(cfg)
 
     @classmethod

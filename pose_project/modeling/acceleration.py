@@ -1,7 +1,7 @@
 """The same model, faster: what only inference may do to a trained network."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,10 +12,34 @@ from detectron2.modeling.roi_heads.keypoint_head import KRCNNConvDeconvUpsampleH
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from pose_project.modeling.answers import BetterAnswers
 from pose_project.modeling.pooling import use_channels_last_pooling
+from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def inference_model(
+    model: nn.Module, settings: Mapping[str, Any], schema: KeypointSchema | None
+) -> "FastInference":
+    """Return a model as ``train.inference`` describes it: fast, and with better answers.
+
+    Args:
+        model: with its weights; not changed.
+        settings: arguments of :class:`FastInference`, and ``answers``: of ``BetterAnswers``.
+        schema: of the model's keypoints; None if it has none.
+
+    Raises:
+        InputError: if a setting is wrong, or answers are asked for without keypoints.
+    """
+    settings = dict(settings)
+    answers = settings.pop("answers", {})
+    if any(answers.values()):
+        if schema is None:
+            raise InputError("train.inference.answers are for models with keypoints")
+        model = BetterAnswers(model, schema, **answers)
+    return FastInference(model, **settings)
 
 
 class FastInference(nn.Module):

@@ -3,6 +3,7 @@
 Legend: R instances of all images, K keypoints, S side of the heatmap (28 or 56).
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -73,6 +74,7 @@ class SpatialSoftmaxKeypointHead(KRCNNConvDeconvUpsampleHead):
         self.up_scale = up_scale
         self.keep_heatmaps = keep_heatmaps
         self.topk_per_image = topk_per_image
+        self.decoder: Callable[[Tensor, Tensor], Mapping[str, Tensor]] = decode_keypoints
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: ShapeSpec) -> dict[str, Any]:
@@ -95,11 +97,32 @@ class SpatialSoftmaxKeypointHead(KRCNNConvDeconvUpsampleHead):
         """
         if self.training:
             return {"loss_keypoint": self.loss(self.layers(x), instances)}
-        if self.topk_per_image is None:
-            self.attach_keypoints(self.layers(x), instances)
-        else:
-            self._attach_to_best(x, instances)
+        self.predict(instances, lambda kept: self.layers(x if kept is None else x[torch.cat(kept)]))
         return instances
+
+    def predict(
+        self, instances: list[Instances], logits_of: Callable[[list[Tensor] | None], Tensor]
+    ) -> None:
+        """Set the keypoints of the best of each photo, zeros on those beyond ``topk_per_image``.
+
+        Args:
+            instances: one per image, with ``pred_boxes``.
+            logits_of: returns the (R, K, S, S) logits of the people of all photos in order; of
+                those only for which the (R_i,) bool of each photo that it is given are true, or
+                of everyone for None.
+        """
+        if self.topk_per_image is None:
+            self.attach_keypoints(logits_of(None), instances)
+            return
+        kept = [_best_of_each_class(each, self.topk_per_image) for each in instances]
+        best = [each[keep] for each, keep in zip(instances, kept, strict=True)]
+        self.attach_keypoints(logits_of(kept), best)
+        for each, keep, found in zip(instances, kept, best, strict=True):
+            for name in found.get_fields().keys() - each.get_fields().keys():
+                values = found.get(name)
+                everyone = values.new_zeros(len(each), *values.shape[1:])
+                everyone[keep] = values
+                each.set(name, everyone)
 
     def layers(self, x: Tensor) -> Tensor:
         """Return the (R, K, S, S) logits of (R, C, 14, 14) features."""
@@ -126,29 +149,25 @@ class SpatialSoftmaxKeypointHead(KRCNNConvDeconvUpsampleHead):
         return self.loss_weight * keypoint_loss(keypoint_logits, targets, valid, normalizer)
 
     def attach_keypoints(self, keypoint_logits: Tensor, instances: list[Instances]) -> None:
-        """Set ``pred_keypoints`` on the instances that (R, K, S, S) logits belong to."""
+        """Set what ``decoder`` makes of (R, K, S, S) logits on the instances they belong to."""
         boxes = torch.cat([each.pred_boxes.tensor for each in instances])
-        keypoints = decode_heatmaps(keypoint_logits, boxes)[..., [0, 1, 3]]
-        counts = [len(each) for each in instances]
-        for each, points in zip(instances, keypoints.split(counts), strict=True):
-            each.pred_keypoints = points
+        fields = dict(self.decoder(keypoint_logits, boxes))
         if self.keep_heatmaps:
-            heatmaps = keypoint_logits.detach().split(counts)
-            for each, maps in zip(instances, heatmaps, strict=True):
-                each.pred_keypoint_heatmaps = maps
+            fields["pred_keypoint_heatmaps"] = keypoint_logits.detach()
+        counts = [len(each) for each in instances]
+        for name, values in fields.items():
+            for each, own in zip(instances, values.split(counts), strict=True):
+                each.set(name, own)
 
-    def _attach_to_best(self, x: Tensor, instances: list[Instances]) -> None:
-        """Set the keypoints of the best of each photo, zeros on the others."""
-        kept = [_best_of_each_class(each, self.topk_per_image) for each in instances]
-        best = [each[keep] for each, keep in zip(instances, kept, strict=True)]
-        self.attach_keypoints(self.layers(x[torch.cat(kept)]), best)
-        for each, keep, found in zip(instances, kept, best, strict=True):
-            for name in ("pred_keypoints", "pred_keypoint_heatmaps"):
-                if found.has(name):
-                    values = found.get(name)
-                    everyone = values.new_zeros(len(each), *values.shape[1:])
-                    everyone[keep] = values
-                    each.set(name, everyone)
+
+def decode_keypoints(keypoint_logits: Tensor, boxes: Tensor) -> dict[str, Tensor]:
+    """Return ``pred_keypoints`` (R, K, 3) as (x, y, score): the head's ``decoder`` if not told.
+
+    Args:
+        keypoint_logits: (R, K, S, S).
+        boxes: (R, 4) XYXY_ABS, pixels.
+    """
+    return {"pred_keypoints": decode_heatmaps(keypoint_logits, boxes)[..., [0, 1, 3]]}
 
 
 def _best_of_each_class(instances: Instances, count: int) -> Tensor:

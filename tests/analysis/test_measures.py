@@ -5,7 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pose_project.analysis.calibration import ONE_SIGMA, reliability, score_calibration
+from pose_project.analysis.calibration import (
+    ONE_SIGMA,
+    fit_temperature,
+    reliability,
+    score_calibration,
+)
 from pose_project.analysis.diagnosis import diagnose
 from pose_project.analysis.headline import interval, mean_where_defined
 from pose_project.analysis.inputs import Category, People, Photos, Predictions
@@ -98,10 +103,22 @@ def test_instances_are_calibrated_against_oks():
 
 def test_scores_that_are_no_probabilities_have_bins_but_no_error():
     curve = reliability(np.array([-2.0, 3.0, 8.0]), np.array([0.0, 0.5, 1.0]))
-    assert curve["ece"] is None
+    assert curve["ece"] is None and curve["temperature"] is None
     assert (curve["bins"][0]["low"], curve["bins"][-1]["high"]) == (-2, 8)
     assert reliability(np.zeros(0), np.zeros(0)) is None
     assert reliability(np.ones(3), np.ones(3)) is None
+
+
+@pytest.mark.parametrize("truth", [0.5, 1.0, 2.5])
+def test_the_temperature_is_found_again(truth):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(1, 2, 20_000)
+    outcomes = (rng.random(20_000) < 1 / (1 + np.exp(-logits / truth))).astype(float)
+    scores = 1 / (1 + np.exp(-logits))
+    assert fit_temperature(scores, outcomes) == pytest.approx(truth, rel=0.05)
+    curve = reliability(scores, outcomes)
+    assert curve["ece_at_temperature"] < 0.02
+    assert truth == 1.0 or curve["ece"] > 2 * curve["ece_at_temperature"]
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=2, max_size=30))

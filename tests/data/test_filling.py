@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pose_project.data.filling import (
-    AREA_SHARE,
     BOX_MARGIN,
     FIELDS,
     SMALLEST_MARGIN,
     box_around,
     fill_annotation,
 )
+from pose_project.structures.oks import AREA_SHARE
 
 SIZE_WH = (640, 480)
 POINTS = [100, 50, 2, 140, 250, 1, 0, 0, 0]

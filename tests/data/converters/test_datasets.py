@@ -13,8 +13,8 @@ from PIL import Image
 
 from pose_project.data import create_hflip_indices, get_dataset_dicts, get_schema
 from pose_project.data.converters import coco_to_yolo, yolo_to_coco
-from pose_project.data.filling import AREA_SHARE
 from pose_project.structures import COCO_PERSON
+from pose_project.structures.oks import AREA_SHARE
 from pose_project.utils.errors import InputError
 
 NAMES = ("nose", "left_ear", "right_ear")
