@@ -3,6 +3,7 @@
     python tools/benchmark.py --task decode [--peer detectron2|torchvision] [--device cpu|cuda]
     python tools/benchmark.py --task eval [--json docs/benchmarks/eval_cpu.json]
     python tools/benchmark.py --task accuracy --config-file F --weights W
+    python tools/benchmark.py --task answers --config-file F --weights W
     python tools/benchmark.py --task all --json docs/benchmarks
     python tools/benchmark.py --report docs/benchmarks.md
 
@@ -16,7 +17,8 @@ data: photos through mapper and loader, with the augmentations of the 42-epoch r
 annotations of COCO train2017's size (64,115 photos, 262,465 people) through registration, filter
 and sampler, on their own.
 accuracy: the AP of a trained model, with each switch, against Detectron2's head in float32.
-all: every one of these, against each of its peers; --json names a folder.
+answers: AP and time with each switch of train.inference.answers.
+all: every one of these but answers, against each of its peers; --json names a folder.
 
 Prints time, ratio, memory, and how far the outputs are apart. If that is more than the stated
 bound, the exit code is 1 and no JSON is written.
@@ -24,6 +26,7 @@ bound, the exit code is 1 and no JSON is written.
 
 import argparse
 import json
+import logging
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -33,10 +36,13 @@ from typing import Any
 
 import torch
 from detectron2.utils.logger import setup_logger
+from omegaconf import DictConfig
+from tabulate import tabulate
 
 from pose_project.benchmark import (
     Comparison,
     measure_accuracy,
+    measure_answers,
     measure_dataset,
     measure_decoding,
     measure_evaluation,
@@ -75,6 +81,7 @@ PEER_TASKS = {
     "data": PeerTask(measure_loading, ("detectron2",), "uint8"),
     "startup": PeerTask(measure_startup, ("detectron2",), "float32"),
 }
+TASKS_OF_WEIGHTS = ("accuracy", "answers")
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -82,7 +89,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--task", choices=[*PEER_TASKS, "accuracy", "all"], help="what to measure")
+    parser.add_argument(
+        "--task", choices=[*PEER_TASKS, *TASKS_OF_WEIGHTS, "all"], help="what to measure"
+    )
     parser.add_argument(
         "--peer",
         choices=["detectron2", "torchvision"],
@@ -95,13 +104,15 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config-file",
         default="configs/quick/synthetic.py",
-        help="of accuracy (default: %(default)s)",
+        help="of accuracy and answers (default: %(default)s)",
     )
     parser.add_argument(
-        "--weights", default="", help="of accuracy: what was trained with the config"
+        "--weights", default="", help="of accuracy and answers: what was trained with the config"
     )
     parser.add_argument(
-        "--photos", default="synthetic_demo_val_400", help="of accuracy (default: %(default)s)"
+        "--photos",
+        default="synthetic_demo_val_400",
+        help="of accuracy and answers (default: %(default)s)",
     )
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the result here")
     parser.add_argument(
@@ -120,7 +131,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("nothing to do: give --task or --report")
     if arguments.task:
         check(arguments)
-        if arguments.task == "all":
+        if arguments.task == "answers":
+            run_answers(arguments)
+        elif arguments.task == "all":
             if not measure_all(arguments):
                 return EXIT_OUTPUTS_DIFFER
         elif not measure(arguments, arguments.task, arguments.peer, arguments.json):
@@ -140,9 +153,9 @@ def check(arguments: argparse.Namespace) -> None:
         raise InputError(
             f"{arguments.peer} has no peer for --task {arguments.task}; choose of {task.peers}"
         )
-    if arguments.task == "accuracy" and not arguments.weights:
+    if arguments.task in TASKS_OF_WEIGHTS and not arguments.weights:
         raise InputError(
-            "--task accuracy needs --weights; make demo trains output/demo/model_final.pth"
+            f"--task {arguments.task} needs --weights; make demo trains output/demo/model_final.pth"
         )
     if arguments.task == "all" and arguments.json and arguments.json.is_file():
         raise InputError(
@@ -198,12 +211,33 @@ def comparisons_of(arguments: argparse.Namespace, task: str, peer: str) -> Itera
     device = torch.device(arguments.device)
     if task in PEER_TASKS:
         return PEER_TASKS[task].measure(peer, device)
+    return measure_accuracy(config_of(arguments), device)
+
+
+def config_of(arguments: argparse.Namespace) -> DictConfig:
+    """Return the config with the weights, device and photos of the command line."""
     overrides = [
         f"train.init_checkpoint={arguments.weights}",
         f"train.device={arguments.device}",
         f"dataloader.test.dataset.names={arguments.photos}",
     ]
-    return measure_accuracy(load_config(arguments.config_file, overrides), device)
+    return load_config(arguments.config_file, overrides)
+
+
+def run_answers(arguments: argparse.Namespace) -> None:
+    """Print and write what each switch gains and costs."""
+    logging.getLogger("pose_project.evaluation").setLevel(logging.WARNING)  # a table per switch
+    rows = list(measure_answers(config_of(arguments), torch.device(arguments.device)))
+    head = ("switches of train.inference.answers", "keypoint AP", "AR", "box AP", "ms per photo")
+    print(tabulate(rows, head, tablefmt="github", floatfmt=".1f"))
+    if arguments.json:
+        record = {
+            "task": "answers",
+            "photos": arguments.photos,
+            **provenance(arguments.device),
+            "rows": [each._asdict() for each in rows],
+        }
+        write_text_atomic(arguments.json, json.dumps(record, indent=2) + "\n")
 
 
 def run_data() -> dict[str, Any]:

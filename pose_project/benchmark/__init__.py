@@ -1,6 +1,7 @@
 """Measurements of this project's parts: at the sizes that its users have, and against peers."""
 
 from pose_project.benchmark.accuracy import measure_accuracy
+from pose_project.benchmark.answers import measure_answers
 from pose_project.benchmark.coco_size import measure_dataset, write_coco_sized_json
 from pose_project.benchmark.compare import Comparison, Difference, compare
 from pose_project.benchmark.decoding_speed import measure_decoding
@@ -16,6 +17,7 @@ __all__ = [
     "Difference",
     "compare",
     "measure_accuracy",
+    "measure_answers",
     "measure_dataset",
     "measure_decoding",
     "measure_evaluation",

@@ -37,7 +37,7 @@ def measure_accuracy(cfg: DictConfig, device: torch.device) -> Iterator[Comparis
             with heatmaps of 56x56, as Detectron2's does.
         device: where both run.
     """
-    stock, ours = (_load(each, device) for each in (_with_stock_head(cfg), cfg))
+    stock, ours = (load_model(each, device) for each in (_with_stock_head(cfg), cfg))
     photos = [photo for batch in instantiate(cfg.dataloader.test) for photo in batch]
     name = cfg.dataloader.test.dataset.names
     expected, their_time = _evaluate(stock, photos, name)
@@ -67,7 +67,8 @@ def _with_stock_head(cfg: DictConfig) -> DictConfig:
     return stock
 
 
-def _load(cfg: DictConfig, device: torch.device) -> nn.Module:
+def load_model(cfg: DictConfig, device: torch.device) -> nn.Module:
+    """Return a config's model with its ``train.init_checkpoint``, in evaluation mode."""
     model = instantiate(cfg.model).to(device).eval()
     PoseCheckpointer(model).load(cfg.train.init_checkpoint, checkpointables=[], complete=True)
     return model
