@@ -1,7 +1,7 @@
 """A Keypoint R-CNN as a function of tensors alone, which can be traced for any photo.
 
 Detectron2's inference cannot be exported to ONNX: it passes ``Instances``, whose lengths Python
-reads (and a trace then repeats), and its decoding loops over people in Python. Here the same
+reads (a trace repeats the number it saw), and its decoding loops over people in Python. Here the same
 layers, with the same weights, are called in the same order, but between them are only tensors
 whose shapes may be anything, zero people included.
 
@@ -85,7 +85,7 @@ class PoseGraph(nn.Module):
         size_whwh = size_hw.flip(0).repeat(2).float()
         proposals = self._propose(features, size_whwh)
         boxes, scores, classes = self._detect(features, proposals, size_whwh)
-        keypoints = self._find_keypoints(features, boxes, scores, classes)
+        keypoints = self._find_keypoints(features, boxes, classes)
         return _in_photo(boxes, scores, classes, keypoints, photo_hw, size_whwh)
 
     def _pad(self, pixels: Tensor, size_hw: Tensor) -> Tensor:
@@ -142,11 +142,12 @@ class PoseGraph(nn.Module):
         is_sigmoid = getattr(predictor, "use_sigmoid_ce", False)  # release 0.6 has none
         scores = (logits.sigmoid() if is_sigmoid else logits.softmax(dim=1))[:, :-1]
         boxes = predictor.box2box_transform.apply_deltas(deltas, proposals)
-        boxes = _clip(boxes.reshape(-1, boxes.shape[1] // 4, 4), size_whwh)
+        boxes = _clip(boxes.unflatten(1, (-1, 4)), size_whwh)
         boxes = boxes.expand(-1, predictor.num_classes, 4)
         is_person = scores > predictor.test_score_thresh
         if isinstance(predictor, TorchvisionOutputLayers):
-            is_person = is_person & ((boxes[..., 2:] - boxes[..., :2]) >= predictor.smallest_side).all(dim=2)
+            sides = boxes[..., 2:] - boxes[..., :2]
+            is_person = is_person & (sides >= predictor.smallest_side).all(dim=2)
         proposal, classes = is_person.nonzero().unbind(dim=1)
         boxes, scores = boxes[proposal, classes], scores[proposal, classes]
         # classes far apart from each other do not suppress each other
@@ -157,15 +158,20 @@ class PoseGraph(nn.Module):
         return boxes[keep], scores[keep], classes[keep]
 
     def _find_keypoints(
-        self, features: dict[str, Tensor], boxes: Tensor, scores: Tensor, classes: Tensor
+        self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor
     ) -> Tensor:
-        """Return (N, K, 3) keypoints in the space of the boxes."""
-        topk = getattr(self.keypoint_head, "topk_per_image", None)
-        if topk is not None:
-            raise InputError
+        """Return (N, K, 3) keypoints in the space of the boxes; zeros beyond ``topk_per_image``."""
         maps = [features[f] for f in self.keypoint_in_features]
-        logits = self.keypoint_head.layers(_pool(self.keypoint_pooler, maps, boxes))
-        return decode_in_graph(logits, boxes)
+        topk = getattr(self.keypoint_head, "topk_per_image", None)  # only our head has it
+        if topk is None:
+            logits = self.keypoint_head.layers(_pool(self.keypoint_pooler, maps, boxes))
+            return decode_in_graph(logits, boxes)
+        same_class_before = (classes[:, None] == classes).long().tril(-1).sum(dim=1)
+        best = (same_class_before < topk).nonzero()[:, 0]
+        logits = self.keypoint_head.layers(_pool(self.keypoint_pooler, maps, boxes[best]))
+        points = decode_in_graph(logits, boxes[best])
+        nothing = boxes.new_zeros(1, self.keypoint_head.num_keypoints, 3)
+        return nothing.repeat(shape_as_tensor(boxes)[0], 1, 1).index_put((best,), points)
 
 
 def check_exportable(model: nn.Module) -> None:
@@ -185,7 +191,7 @@ def check_exportable(model: nn.Module) -> None:
     if type(heads.box_predictor) not in (FastRCNNOutputLayers, TorchvisionOutputLayers):
         raise InputError(f"a {type(heads.box_predictor).__name__} cannot be exported")
     for pooler in (heads.box_pooler, heads.keypoint_pooler):
-        if not all(isinstance(each, ROIAlign) for each in pooler.level_poolers):
+        if not all(type(each) is ROIAlign for each in pooler.level_poolers):
             raise InputError("only pooling by ROIAlign can be exported")
     if heads.mask_on:
         logger.warning("The masks of this model are not exported.")
