@@ -32,7 +32,6 @@ from detectron2.utils.logger import setup_logger
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.data.synthetic.dataset import synthetic_photo
 from pose_project.engine import PoseTrainer, load_config
-from pose_project.engine.checks import check_fit
 from pose_project.export import (
     FILES,
     Agreement,
@@ -45,6 +44,7 @@ from pose_project.export import (
     check_exportable,
     describe,
     export_model,
+    read_schema_of,
 )
 from pose_project.utils.cli import run_tool
 from pose_project.utils.errors import InputError
@@ -82,8 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
     augmentations = instantiate(cfg.dataloader.test.mapper.augmentations)
     rule = ResizeRule.of(augmentations)
     model = PoseTrainer.build_model(cfg).eval()
-    check_fit(model, cfg.dataloader.test.dataset.names)
     check_exportable(model)
+    schema = read_schema_of(cfg, model.roi_heads.keypoint_head.num_keypoints)
     PoseCheckpointer(model).load(str(arguments.weights), checkpointables=[], complete=True)
     graph = PoseGraph(model, rule).eval()
     reference = ReferenceModel(model, augmentations)
@@ -100,7 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
         digest = sha256_of(temporary)
     if not agreement.people:
         logger.warning("The model finds nobody in the synthetic photo; verify with --compare.")
-    record = describe(cfg, graph, arguments.weights, arguments.format, agreement.summary())
+    verified = agreement.summary()
+    record = describe(cfg, schema, graph, arguments.weights, arguments.format, verified)
     write_text_atomic(record_file, json.dumps({"sha256": digest, **record}, indent=2) + "\n")
     print(f"Wrote {model_file} ({model_file.stat().st_size / 1e6:.1f} MB) and {record_file.name}")
     if photos:

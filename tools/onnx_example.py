@@ -42,7 +42,9 @@ def to_json(found: dict[str, np.ndarray], description: dict) -> list[dict]:
                 "class": kind["name"],
                 "score": float(score),
                 "box_xyxy": box.tolist(),
-                "keypoints": {n: dict(zip(("x", "y", "score"), xys, strict=True)) for n, xys in named},
+                "keypoints": {
+                    n: dict(zip(("x", "y", "score"), xys, strict=True)) for n, xys in named
+                },
             }
         )
     return people
@@ -91,9 +93,7 @@ def main() -> int:
         print(f"error: {arguments.photo} is no photo that OpenCV reads", file=sys.stderr)
         return 2
     description = json.loads(arguments.model.with_suffix(".json").read_text(encoding="utf-8"))
-    session = onnxruntime.InferenceSession(
-        str(arguments.model), providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(str(arguments.model), providers=["CPUExecutionProvider"])
     people = to_json(find_people(session, photo), description)
     people = [person for person in people if person["score"] >= arguments.score]
 

@@ -1,7 +1,7 @@
 """Trained models for programs that have neither Detectron2 nor, with ONNX, torch."""
 
 from pose_project.export.agreement import Agreement, DisagreementError, compare_people
-from pose_project.export.description import describe
+from pose_project.export.description import describe, read_schema_of
 from pose_project.export.graph import OUTPUTS, PoseGraph, check_exportable
 from pose_project.export.resizing import ResizeRule
 from pose_project.export.running import OnnxModel, People, ReferenceModel, TorchScriptModel
@@ -22,4 +22,5 @@ __all__ = [
     "compare_people",
     "describe",
     "export_model",
+    "read_schema_of",
 ]

@@ -11,23 +11,48 @@ from pose_project.engine.config import plain_config
 from pose_project.export.graph import PoseGraph
 from pose_project.export.writing import FILES, ONNX_OPSET
 from pose_project.structures import KeypointSchema
+from pose_project.utils.errors import InputError
 from pose_project.utils.provenance import collect_provenance, sha256_of
 
 
+def read_schema_of(cfg: DictConfig, num_keypoints: int) -> KeypointSchema:
+    """Return the keypoints of the config's test dataset; COCO's own need no annotations at hand.
+
+    Raises:
+        InputError: if it is not known, or the model has another number of keypoints.
+    """
+    names = cfg.dataloader.test.dataset.names
+    if isinstance(names, str) and MetadataCatalog.get(names).get("keypoint_names"):
+        schema = KeypointSchema.from_metadata(MetadataCatalog.get(names))
+    else:
+        schema = get_schema(names)
+    if schema.num_keypoints != num_keypoints:
+        raise InputError(
+            f"the head predicts {num_keypoints} keypoints, {names} has {schema.num_keypoints}; set "
+            "dataloader.test.dataset.names to the dataset that the model was trained for"
+        )
+    return schema
+
+
 def describe(
-    cfg: DictConfig, graph: PoseGraph, weights: Path, file_format: str, verified: dict[str, Any]
+    cfg: DictConfig,
+    schema: KeypointSchema,
+    graph: PoseGraph,
+    weights: Path,
+    file_format: str,
+    verified: dict[str, Any],
 ) -> dict[str, Any]:
     """Return the content of ``model.json``, without the file's own sha256.
 
     Args:
         cfg: the whole config.
+        schema: its keypoints.
         graph: what was exported.
         weights: the checkpoint.
         file_format: a key of ``FILES``.
         verified: how far the file agrees with PyTorch.
     """
     names = cfg.dataloader.test.dataset.names
-    schema = get_schema(names)
     first = names if isinstance(names, str) else names[0]
     rule, predictor = graph.rule, graph.box_predictor
     return {

@@ -1,8 +1,8 @@
 """A Keypoint R-CNN as a function of tensors alone, which can be traced for any photo.
 
 Detectron2's inference cannot be exported to ONNX: it passes ``Instances``, whose lengths Python
-reads (a trace repeats the number it saw), and its decoding loops over people in Python. Here the same
-layers, with the same weights, are called in the same order, but between them are only tensors
+reads (a trace repeats the number it saw), and its decoding loops over people in Python. Here the
+same layers, with the same weights, are called in the same order, but between them are only tensors
 whose shapes may be anything, zero people included.
 
 Legend: H, W size of the photo; h, w size after resizing; R proposals, N people, C classes.

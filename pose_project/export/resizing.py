@@ -61,19 +61,19 @@ class ResizeRule:
         are the same for every photo.
         """
         sides = photo_hw.double()
-        if self.antialias:
-            shortest = sides.amin(0, keepdim=True)
-            lengths = (self.short_edge / shortest) * sides
-            lengths = torch.where(sides == shortest, torch.full_like(sides, self.short_edge), lengths)
-            longest = lengths.amax(0, keepdim=True)
-            lengths = torch.where(
-                longest > self.max_size, lengths * (self.max_size / longest), lengths
-            )
-            whole = (lengths + 0.5).floor()
+        shortest, longest = sides.amin(0, keepdim=True), sides.amax(0, keepdim=True)
+        # tensors: a number divided by a tensor is a product with its reciprocal, rounded twice
+        short_edge, max_size = (
+            torch.tensor([float(each)], dtype=torch.float64)
+            for each in (self.short_edge, self.max_size)
+        )
+        if not self.antialias:
+            whole = (sides * torch.minimum(short_edge / shortest, max_size / longest)).floor()
         else:
-            shortest, longest = sides.amin(0, keepdim=True), sides.amax(0, keepdim=True)
-            scale = torch.minimum(self.short_edge / shortest, self.max_size / longest)
-            whole = (sides * scale).floor()
+            lengths = torch.where(sides == shortest, short_edge, (short_edge / shortest) * sides)
+            longest = lengths.amax(0, keepdim=True)
+            lengths = torch.where(longest > max_size, lengths * (max_size / longest), lengths)
+            whole = (lengths + 0.5).floor()
         return whole.clamp(min=1).long()
 
     def resize(self, image: Tensor, size_hw: Tensor) -> Tensor:

@@ -27,6 +27,10 @@ def noise(height: int, width: int) -> np.ndarray:
         ((500, 375), (800, 600)),
         ((333, 500), (333, 500)),
         ((100, 700), (27, 192)),
+        ((700, 100), (192, 27)),
+        ((400, 200), (192, 96)),
+        ((2340, 1080), (320, 148)),
+        ((90, 30), (300, 100)),
         ((16, 16), (192, 192)),
         ((1, 1), (5, 7)),
         ((700, 1200), (70, 33)),
@@ -37,13 +41,6 @@ def test_every_value_is_pillows(before_hw, after_hw):
     expected = np.asarray(Image.fromarray(photo).resize(after_hw[::-1], Image.BILINEAR))
     found = pillow_resize(torch.from_numpy(photo), torch.tensor(after_hw))
     np.testing.assert_array_equal(found.numpy(), expected)
-
-
-def test_tall_photos_differ_by_one_at_most():
-    photo = noise(700, 100)
-    expected = np.asarray(Image.fromarray(photo).resize((27, 192), Image.BILINEAR))
-    found = pillow_resize(torch.from_numpy(photo), torch.tensor([192, 27])).numpy()
-    assert np.abs(found.astype(int) - expected).max() <= 1
 
 
 @settings(max_examples=200, deadline=None)
