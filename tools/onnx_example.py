@@ -11,20 +11,20 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime
 
 LEFT, RIGHT, MIDDLE = (0, 128, 255), (255, 160, 0), (60, 220, 120)  # BGR
 OUTPUTS = ["boxes", "scores", "classes", "keypoints"]
 
 
-def find_people(session: onnxruntime.InferenceSession, photo: np.ndarray) -> dict[str, np.ndarray]:
+def find_people(session: Any, photo: np.ndarray) -> dict[str, np.ndarray]:
     """Return boxes (N, 4), scores (N,), classes (N,) and keypoints (N, K, 3) of a photo.
 
     Args:
-        session: of model.onnx.
+        session: an ``onnxruntime.InferenceSession`` of model.onnx.
         photo: (H, W, 3) uint8 BGR, as OpenCV reads it; any size.
     """
     return dict(zip(OUTPUTS, session.run(OUTPUTS, {"image": photo}), strict=True))
@@ -73,7 +73,7 @@ def draw(photo: np.ndarray, people: list[dict], description: dict) -> np.ndarray
     return drawn
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the example and return its exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -82,7 +82,7 @@ def main() -> int:
     parser.add_argument("photo", type=Path)
     parser.add_argument("--output", type=Path, default=Path("found"), help="without suffix")
     parser.add_argument("--score", type=float, default=0.5, help="lowest of a person, default 0.5")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
 
     for path in (arguments.model, arguments.model.with_suffix(".json"), arguments.photo):
         if not path.is_file():
@@ -93,6 +93,8 @@ def main() -> int:
         print(f"error: {arguments.photo} is no photo that OpenCV reads", file=sys.stderr)
         return 2
     description = json.loads(arguments.model.with_suffix(".json").read_text(encoding="utf-8"))
+    import onnxruntime  # here, so that --help works without it
+
     session = onnxruntime.InferenceSession(str(arguments.model), providers=["CPUExecutionProvider"])
     people = to_json(find_people(session, photo), description)
     people = [person for person in people if person["score"] >= arguments.score]
