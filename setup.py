@@ -34,6 +34,8 @@ setup(
         "pyyaml>=6",
     ],
     extras_require={
+        # tools/export.py --format onnx
+        "export": ["onnx>=1.16", "onnxruntime>=1.19"],
         # the initial segmentation of selective search
         "proposals": ["scikit-image>=0.24"],
         # report.html of the analysis
