@@ -26,6 +26,7 @@ setup(
         "numpy>=1.26",
         "omegaconf>=2.3",
         "opencv-python>=4.9",
+        "orjson>=3.9",
         "pycocotools>=2.0.7",
         "scipy>=1.11",
         "tabulate>=0.9",

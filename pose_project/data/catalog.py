@@ -24,7 +24,7 @@ from pose_project.data.annotation_files import (
     read_schema,
 )
 from pose_project.data.proposals import add_proposals
-from pose_project.data.synthetic import ensure_synthetic_dataset
+from pose_project.data.reading import collection_paused
 from pose_project.data.validation import check_dataset_dicts, check_keypoints
 from pose_project.structures import COCO_PERSON, KeypointSchema
 from pose_project.structures.schema import ESTIMATED_SIGMA
@@ -82,6 +82,9 @@ def resolve_dataset(name: str) -> Any:
     """
     synthetic = _SYNTHETIC_NAME.fullmatch(name)
     if synthetic and name not in DatasetCatalog:
+        # here, since who has photos of their own need not wait for its modules
+        from pose_project.data.synthetic import ensure_synthetic_dataset
+
         level, split, num_photos = synthetic.groups()
         root = ensure_synthetic_dataset(level, split, int(num_photos))
         json_file = root / "annotations" / f"person_keypoints_{split}2017.json"
@@ -209,10 +212,11 @@ def get_dataset_dicts(
         ]
     num_keypoints = get_schema(names).num_keypoints
     try:
-        dicts = get_detection_dataset_dicts(
-            names, filter_empty=filter_empty, min_keypoints=min_keypoints
-        )
-        check_dataset_dicts(", ".join(names), dicts, num_keypoints)
+        with collection_paused():
+            dicts = get_detection_dataset_dicts(
+                names, filter_empty=filter_empty, min_keypoints=min_keypoints
+            )
+            check_dataset_dicts(", ".join(names), dicts, num_keypoints)
         return dicts
     except InputError:
         raise
@@ -255,11 +259,10 @@ def _load_people(name: str, json_file: str, image_root: str) -> list[dict[str, A
     except (AssertionError, *MALFORMED) as error:
         raise InputError(f"{json_file} is not in COCO's format: {error!r}") from error
     for photo in dicts:
-        photo["annotations"] = [
-            {**each, "category_id": contiguous[each["category_id"]]}
-            for each in photo["annotations"]
-            if each["category_id"] in contiguous
-        ]
+        kept = [each for each in photo["annotations"] if each["category_id"] in contiguous]
+        for each in kept:
+            each["category_id"] = contiguous[each["category_id"]]
+        photo["annotations"] = kept
     schema = _schema_of(name)
     if schema.categories:
         _spread_keypoints(json_file, dicts, schema)

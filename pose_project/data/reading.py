@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from pose_project.data.validation import check_json_size
 from pose_project.utils.errors import InputError
 
@@ -19,9 +21,14 @@ def read_json(path: str | Path) -> Any:
         OSError: if it cannot be read.
     """
     check_json_size(str(path))
-    with open(path, encoding="utf-8") as stream, collection_paused():
+    with collection_paused():
+        content = Path(path).read_bytes()
         try:
-            return json.load(stream)
+            return orjson.loads(content)
+        except orjson.JSONDecodeError:
+            pass  # NaN and numbers of any length, which Python's own takes, or an error it explains
+        try:
+            return json.loads(content)
         except (ValueError, RecursionError) as error:
             raise InputError(f"{path} is not JSON: {error}") from error
 

@@ -1,5 +1,6 @@
 """What every loaded annotation must have, so that nothing later stumbles over it."""
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from pose_project.utils.errors import InputError
 LARGEST_COORDINATE = 1e6
 # Memory at the peak of reading, in sizes of the file; COCO's annotations take ten.
 _MEMORY_PER_BYTE = 12
+_NUMBERS = frozenset({int, float, bool})
 
 
 def check_json_size(path: str) -> None:
@@ -60,9 +62,9 @@ def check_keypoints(where: str, values: Any, num_keypoints: int) -> None:
 
 def are_numbers(values: Any, count: int) -> bool:
     """Return whether a value is a list of ``count`` numbers of a sensible size."""
-    return (
-        isinstance(values, list)
-        and len(values) == count
-        # NaN is not smaller than anything
-        and all(isinstance(v, (int, float)) and abs(v) < LARGEST_COORDINATE for v in values)
-    )
+    if not isinstance(values, list) or len(values) != count:
+        return False
+    if not _NUMBERS.issuperset(map(type, values)):  # else NumPy's, perhaps
+        return all(isinstance(v, (int, float)) and abs(v) < LARGEST_COORDINATE for v in values)
+    is_small = max(values) < LARGEST_COORDINATE and min(values) > -LARGEST_COORDINATE
+    return is_small and not math.isnan(sum(values))

@@ -50,6 +50,8 @@ def load_config(config_file: str, overrides: Sequence[str] = ()) -> DictConfig:
     keys = {override.partition("=")[0] for override in overrides}
     if "train.epochs" in keys and "train.max_iter" not in keys:
         cfg.train.max_iter = None  # the config's own length in iterations would win
+    if not overrides:
+        return cfg
     try:
         return LazyConfig.apply_overrides(cfg, list(overrides))
     except (OmegaConfBaseException, KeyError, ValueError) as error:
