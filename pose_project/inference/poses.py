@@ -23,9 +23,11 @@ class Poses:
         scores: (N,) float32 in 0..1, the detector's.
         classes: (N,) int64 from 0, in the order of the model's categories.
         keypoints: (N, K, 3) float32 as (x, y, score). The score is the largest value of the
-            keypoint's softmax over locations; or, with ``train.inference.probabilities``, the
-            probability that the point is within one sigma.
+            keypoint's softmax over locations; or, with ``train.inference.answers.temperature``,
+            the probability that the point is within one sigma.
         covariances: (N, K, 2, 2) float32 in px^2, of (x, y), or None where not asked for.
+        heatmaps: (N, K, S, S) float32, the head's logits over the cells of each box, or None where
+            ``model.roi_heads.keypoint_head.keep_heatmaps`` is not set.
     """
 
     photo_size_hw: tuple[int, int]
@@ -34,20 +36,22 @@ class Poses:
     classes: np.ndarray
     keypoints: np.ndarray
     covariances: np.ndarray | None = None
+    heatmaps: np.ndarray | None = None
 
     @classmethod
     def of_instances(cls, instances: Instances) -> "Poses":
         """Return the predictions that a model made for one photo, in the photo's own pixels."""
-        covariances = None
-        if instances.has("pred_keypoint_covs"):
-            covariances = _to_numpy(instances.pred_keypoint_covs)
+        extras = [
+            _to_numpy(instances.get(name)) if instances.has(name) else None
+            for name in ("pred_keypoint_covs", "pred_keypoint_heatmaps")
+        ]
         return cls(
             tuple(instances.image_size),
             _to_numpy(instances.pred_boxes.tensor),
             _to_numpy(instances.scores),
             instances.pred_classes.cpu().numpy(),
             _to_numpy(instances.pred_keypoints),
-            covariances,
+            *extras,
         )
 
     def __len__(self) -> int:

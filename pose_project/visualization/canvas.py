@@ -12,7 +12,7 @@ import numpy as np
 from detectron2.data.catalog import Metadata
 from detectron2.utils.visualizer import GenericMask, Visualizer
 from matplotlib.collections import LineCollection
-from matplotlib.patches import Circle, Rectangle
+from matplotlib.patches import Circle, Ellipse, Rectangle
 from matplotlib.patheffects import withStroke
 
 from pose_project.utils.errors import InputError
@@ -92,6 +92,29 @@ class PeopleCanvas(Visualizer):
         for centre, colour in zip(xy, np.broadcast_to(colours, (len(xy), 3)), strict=True):
             disc = Circle(tuple(centre), radius, facecolor=colour, linewidth=0, zorder=_POSE_LAYER)
             self.output.ax.add_artist(disc)  # unlike add_patch it spends no time on axis limits
+
+    def _draw_ellipses(
+        self, xy: np.ndarray, covariances: np.ndarray, colours: np.ndarray, line_px: float
+    ) -> None:
+        """Draw one sigma around each of (n, 2) points: (n, 2, 2) px^2, colours (n, 3) in 0..1."""
+        for centre, covariance, colour in zip(xy, covariances, colours, strict=True):
+            if not np.isfinite(covariance).all():
+                continue
+            variances, axes = np.linalg.eigh(covariance)  # ascending
+            height, width = 2 * np.sqrt(np.maximum(variances, 0))
+            turn = math.degrees(math.atan2(axes[1, 1], axes[0, 1]))
+            for width_px, edge in ((line_px + 2, (*DARK, 0.6)), (line_px, (*colour, 1.0))):
+                ellipse = Ellipse(
+                    tuple(centre),
+                    width,
+                    height,
+                    angle=turn,
+                    fill=False,
+                    edgecolor=edge,
+                    linewidth=self._points(width_px),
+                    zorder=_POSE_LAYER,
+                )
+                self.output.ax.add_artist(ellipse)
 
     def _draw_person_box(
         self, box_xyxy: np.ndarray, label: str = "", hatched: bool = False

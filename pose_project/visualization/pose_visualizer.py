@@ -61,8 +61,9 @@ class PoseVisualizer(PeopleCanvas):
 
         Args:
             predictions: ``pred_boxes`` and ``scores`` of N people and, where the model gives them,
-                ``pred_keypoints`` (N, K, 3) as (x, y, score) and ``pred_masks`` (N, H, W) bool; in
-                the space of the photo.
+                ``pred_keypoints`` (N, K, 3) as (x, y, score), ``pred_keypoint_covs`` (N, K, 2, 2)
+                in px^2, drawn as ellipses of one sigma, and ``pred_masks`` (N, H, W) bool; in the
+                space of the photo.
 
         Raises:
             InputError: if the predictions have another number of keypoints than the schema, or
@@ -76,6 +77,9 @@ class PoseVisualizer(PeopleCanvas):
         poses: Sequence[np.ndarray | None] = [None] * len(boxes)
         if predictions.has("pred_keypoints"):
             poses = list(predictions.pred_keypoints.detach().double().numpy())
+        covariances = None
+        if predictions.has("pred_keypoint_covs"):
+            covariances = predictions.pred_keypoint_covs.detach().double().numpy()
         masks = _masks_of(predictions.pred_masks) if predictions.has("pred_masks") else None
         for i in _largest_first(boxes):
             if masks is not None:
@@ -85,6 +89,13 @@ class PoseVisualizer(PeopleCanvas):
                 keypoints = self._checked(poses[i], "the predictions")
                 shown = keypoints[:, 2] > self.keypoint_threshold
                 self._draw_pose(keypoints, shown, boxes[i], class_index=classes[i])
+                if covariances is not None:
+                    shown = shown & self._rows_of(classes[i])
+                    line_px = max(1.0, self._line_px(boxes[i]) / 2)
+                    colours = self._dot_colours[shown]
+                    self._draw_ellipses(
+                        keypoints[shown, :2], covariances[i, shown], colours, line_px
+                    )
         return self.output
 
     def draw_dataset_dict(self, dic: dict[str, Any], masks: bool = False) -> VisImage:

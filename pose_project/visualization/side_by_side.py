@@ -1,6 +1,7 @@
-"""Ground truth beside prediction, in one picture."""
+"""Ground truth beside predictions, in one picture."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from pose_project.visualization.pose_visualizer import PoseVisualizer
 _SMALLEST_PANEL_PX = 480  # a smaller photo is enlarged, or its labels would hide the people
 _LARGEST_ENLARGEMENT = 4
 _DPI = 100
+_GLYPH_ASPECT = 0.67  # width of a letter over the size of its font, at most
 
 
 def draw_side_by_side(
@@ -43,28 +45,49 @@ def draw_side_by_side(
     Raises:
         InputError: if annotations or predictions have another number of keypoints than the schema.
     """
-    enlargement = _SMALLEST_PANEL_PX / max(image_rgb.shape[:2])
-    scale = float(np.clip(enlargement, 1, _LARGEST_ENLARGEMENT))
+    scale = panel_scale(image_rgb)
     left = PoseVisualizer(image_rgb, schema, scale)
     right = PoseVisualizer(image_rgb, schema, scale, score_threshold, keypoint_threshold)
-    panels = {
-        "ground truth": left.draw_dataset_dict(
-            ground_truth, masks=instances.has("pred_masks")
-        ).get_image(),
-        "prediction": right.draw_instance_predictions(instances).get_image(),
-    }
-    height, width = panels["prediction"].shape[:2]
+    return join_panels(
+        {
+            "ground truth": left.draw_dataset_dict(
+                ground_truth, masks=instances.has("pred_masks")
+            ).get_image(),
+            "prediction": right.draw_instance_predictions(instances).get_image(),
+        }
+    )
+
+
+def panel_scale(image_rgb: np.ndarray) -> float:
+    """Return how much to enlarge a photo whose longer side is under 480 pixels: 1 to 4."""
+    return float(np.clip(_SMALLEST_PANEL_PX / max(image_rgb.shape[:2]), 1, _LARGEST_ENLARGEMENT))
+
+
+def join_panels(panels: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return panels side by side, each under its title, on white.
+
+    Args:
+        panels: {title: (H, W, 3) uint8 RGB}, all of the same size, one at least.
+
+    Returns:
+        (H', W', 3) uint8 RGB.
+    """
+    height, width = next(iter(panels.values())).shape[:2]
     font_px = max(14, round(math.sqrt(height * width) / 32))
     gap = font_px // 2
-    column_width = max(width, 8 * font_px)  # the titles need this on a photo of a few pixels
+    longest = max(map(len, panels))
+    # the titles need this on a photo of a few pixels
+    column_width = max(width, round(longest * font_px * _GLYPH_ASPECT))
     columns = []
     for title, panel in panels.items():
         column = np.full((height, column_width, 3), 255, dtype=np.uint8)
         start = (column_width - width) // 2
         column[:, start : start + width] = panel
-        columns.append(np.vstack([_title_strip(title, column_width, font_px), column]))
-    picture = np.hstack([columns[0], np.full_like(columns[0][:, :gap], 255), columns[1]])
-    return np.pad(picture, ((0, gap), (gap, gap), (0, 0)), constant_values=255)
+        columns += [
+            np.vstack([_title_strip(title, column_width, font_px), column]),
+            np.full((height + 2 * font_px, gap, 3), 255, dtype=np.uint8),
+        ]
+    return np.pad(np.hstack(columns), ((0, gap), (gap, 0), (0, 0)), constant_values=255)
 
 
 def _title_strip(title: str, width: int, font_px: int) -> np.ndarray:
