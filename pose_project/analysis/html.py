@@ -113,36 +113,18 @@ def _plots(report: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _category_plots(category: dict[str, Any]) -> dict[str, tuple[list[dict], dict]]:
-    names = [escape(name) for name in category["keypoint_names"]]
+    """Return traces and layout of each of a category's plots."""
+    gain, titles = category["diagnosis"]["gain"], list(ERROR_NAMES)[::-1]
     curves, pck = category["precision_recall"], category["keypoints"]["curves"]
-    per_keypoint = category["diagnosis"]["per_keypoint"]
-    totals = np.maximum(np.sum([per_keypoint[kind] for kind in KINDS], axis=0), 1)
-    gain = category["diagnosis"]["gain"]
-    titles, slices = list(ERROR_NAMES)[::-1], category["slices"][::-1]
+    slices = category["slices"][::-1]
+    labels = [f"{row['by']}: {row['slice']} ({row['people']})" for row in slices]
     return {
         "kinds": (
-            [
-                {
-                    "type": "bar",
-                    "orientation": "h",
-                    "name": kind,
-                    "x": (100 * np.array(per_keypoint[kind]) / totals).tolist()[::-1],
-                    "y": names[::-1],
-                    "marker": {"color": KIND_COLOURS[kind]},
-                }
-                for kind in KINDS
-            ],
+            _kinds_of_errors(category),
             _layout("What is wrong with each keypoint", "%", "", barmode="stack", height=520),
         ),
         "gain": (
-            [
-                {
-                    "type": "bar",
-                    "orientation": "h",
-                    "x": [_or_none(gain[name]) for name in titles],
-                    "y": [ERROR_NAMES[name] for name in titles],
-                }
-            ],
+            [_bars([gain[name] for name in titles], [ERROR_NAMES[name] for name in titles])],
             _layout("AP gained if only this were corrected", "points of AP", ""),
         ),
         "precision": (
@@ -158,33 +140,50 @@ def _category_plots(category: dict[str, Any]) -> dict[str, tuple[list[dict], dic
         ),
         "slices": (
             [
-                {
-                    "type": "bar",
-                    "orientation": "h",
-                    "name": metric,
-                    "x": [_or_none(row[metric]) for row in slices],
-                    "y": [f"{row['by']}: {row['slice']} ({row['people']})" for row in slices],
-                }
+                _bars([row[metric] for row in slices], labels, name=metric)
                 for metric in ("AP", "AR")
             ],
             _layout("Slices (people)", "%", "", height=520),
         ),
         "calibration": (
-            [
-                _line(
-                    [row["score"] for row in curve["bins"]],
-                    [row["outcome"] for row in curve["bins"]],
-                    {"instances": "instances: mean OKS", "keypoints": "keypoints: within a sigma"}[
-                        name
-                    ],
-                )
-                for name, curve in category["calibration"].items()
-                if curve is not None
-            ]
-            + [{**_line([0, 1], [0, 1], "calibrated"), "line": {"dash": "dash", "color": "#999"}}],
+            _reliability_curves(category),
             _layout("Calibration of scores", "score", "outcome"),
         ),
     }
+
+
+def _kinds_of_errors(category: dict[str, Any]) -> list[dict[str, Any]]:
+    per_keypoint = category["diagnosis"]["per_keypoint"]
+    totals = np.maximum(np.sum([per_keypoint[kind] for kind in KINDS], axis=0), 1)
+    names = [escape(name) for name in category["keypoint_names"]][::-1]
+    return [
+        _bars(
+            (100 * np.array(per_keypoint[kind]) / totals).tolist()[::-1],
+            names,
+            name=kind,
+            marker={"color": KIND_COLOURS[kind]},
+        )
+        for kind in KINDS
+    ]
+
+
+def _reliability_curves(category: dict[str, Any]) -> list[dict[str, Any]]:
+    names = {"instances": "instances: mean OKS", "keypoints": "keypoints: within a sigma"}
+    curves = [
+        _line(
+            [row["score"] for row in curve["bins"]],
+            [row["outcome"] for row in curve["bins"]],
+            names[kind],
+        )
+        for kind, curve in category["calibration"].items()
+        if curve is not None
+    ]
+    diagonal = {**_line([0, 1], [0, 1], "calibrated"), "line": {"dash": "dash", "color": "#999"}}
+    return [*curves, diagonal]
+
+
+def _bars(x: list[float], y: list[str], **more: Any) -> dict[str, Any]:
+    return {"type": "bar", "orientation": "h", "x": [_or_none(v) for v in x], "y": y, **more}
 
 
 def _line(x: Any, y: Any, name: str) -> dict[str, Any]:
