@@ -5,7 +5,7 @@ from numbers import Integral, Real
 
 import torch
 from detectron2.data import MetadataCatalog
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import nn
 
 from pose_project.data import get_schema
@@ -32,7 +32,7 @@ _NUMBERS: dict[str, tuple[type, float, float, bool]] = {
     "log_period": (Integral, 1, math.inf, False),
     "visualizations": (Integral, 0, math.inf, False),
     "inference.answers.temperature": (Real, 1e-3, 1e3, True),
-    "inference.answers.oks_nms": (Real, 0, 1, False),
+    "inference.answers.oks_nms": (Real, 0, 1 - 1e-9, False),
     "seed": (Integral, 0, 2**32 - 1, False),
 }
 _SWITCHES = (
@@ -64,6 +64,12 @@ def check_train_settings(train: DictConfig) -> None:
         value = OmegaConf.select(train, key)
         if not isinstance(value, bool):
             raise InputError(f"train.{key} must be True or False, got {value!r}")
+    scales = OmegaConf.select(train, "inference.answers.scales")
+    is_list = isinstance(scales, (list, tuple, ListConfig))
+    if not is_list or not all(type(each) in (int, float) and 0.1 <= each <= 10 for each in scales):
+        raise InputError(
+            f"train.inference.answers.scales must be a list of factors from 0.1 to 10, got {scales}"
+        )
     if train.epochs is None and train.max_iter is None:
         raise InputError("how long to train? Set train.epochs or train.max_iter")
     _check_best_metric(train.best_metric)

@@ -11,6 +11,7 @@ from torch import nn
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.data import get_categories
 from pose_project.engine import PoseTrainer
+from pose_project.engine.checks import check_train_settings
 from pose_project.engine.launch import resolve_device
 from pose_project.structures import KeypointSchema, merge_schemas
 from pose_project.utils.errors import InputError
@@ -46,8 +47,8 @@ def load_model(
         categories: of :func:`load_categories`.
 
     Raises:
-        InputError: if the weights are missing or do not fit, or the model predicts no keypoints or
-            needs proposals from outside.
+        InputError: if a setting is wrong, the weights are missing or do not fit, or the model
+            predicts no keypoints or needs proposals from outside.
     """
     try:
         schema = merge_schemas(
@@ -55,6 +56,7 @@ def load_model(
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"the categories of {weights} are wrong: {error!r}") from error
+    check_train_settings(cfg.train)
     cfg = copy.deepcopy(cfg)
     cfg.train.device = resolve_device(cfg.train.device)
     heads = cfg.model.get("roi_heads", {})

@@ -136,3 +136,13 @@ def test_refuses_damaged_records_and_missing_weights(weights: Path, tmp_path: Pa
         copy.with_suffix(".json").write_text(record)
         with pytest.raises(InputError, match=message):
             PosePredictor.from_files(CONFIG, str(copy), EVERYTHING)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["flip=maybe", "temperature=x", "temperature=0", "oks_nms=7", "scales=5", "scales=[a]"],
+)
+def test_refuses_settings_of_wrong_type_or_range(weights: Path, setting: str) -> None:
+    override = f"train.inference.answers.{setting}"
+    with pytest.raises(InputError, match=override.partition("=")[0]):
+        PosePredictor.from_files(CONFIG, str(weights), [*EVERYTHING, override])
