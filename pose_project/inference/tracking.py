@@ -20,10 +20,11 @@ _PLACE, _PUSH, _NEW_VELOCITY = 0.03, 0.01, 0.1
 
 @dataclass
 class _Track:
-    """A person followed: a Kalman filter with constant velocity for the middle of the box.
+    """A person followed: a Kalman filter with constant velocity for the mean of the keypoints.
 
-    Both coordinates have the same (2, 2) covariance, of place and velocity. The pose is the last
-    one seen, which moves along.
+    It is steadier than the middle of the box, which every swinging limb moves. Both coordinates
+    have the same (2, 2) covariance, of place and velocity. Pose and box are the last ones seen,
+    which move along.
     """
 
     number: int
@@ -44,7 +45,7 @@ class _Track:
         self.frames_unseen += 1
 
     def update(self, box: np.ndarray, points: np.ndarray) -> None:
-        offset = _middle(box) - _middle(self.box)
+        offset = points.mean(axis=0) - self.points.mean(axis=0)
         noise = (_PLACE * (box[3] - box[1])) ** 2
         gain = self.covariance[:, 0] / (self.covariance[0, 0] + noise)
         self.velocity = self.velocity + gain[1] * offset
@@ -155,10 +156,6 @@ class PoseTracker:
 
 def _place(poses: Poses, person: int) -> tuple[np.ndarray, np.ndarray]:
     return poses.boxes[person].astype(float), poses.keypoints[person, :, :2].astype(float)
-
-
-def _middle(box: np.ndarray) -> np.ndarray:
-    return (box[:2] + box[2:]) / 2
 
 
 def _area(boxes: np.ndarray) -> np.ndarray:
