@@ -30,6 +30,10 @@ demo: setup
 	$(RUN) tools/train_net.py --config-file configs/quick/synthetic.py --eval-only \
 	    train.init_checkpoint=$(DEMO)/model_final.pth train.output_dir=$(DEMO)/level_full \
 	    dataloader.test.dataset.names=synthetic_full_val_100
+	rm -rf $(DEMO)/predicted
+	$(RUN) tools/predict.py --config-file configs/quick/synthetic.py --weights $(DEMO)/model_final.pth \
+	    --input "$$(ls -t "$${POSE_PROJECT_CACHE:-$$HOME/.cache/pose_project}"/synthetic_demo_val_*/val2017/000001000001.jpg | head -n 1)" \
+	    --output $(DEMO)/predicted
 	@echo "Tables above; log, curves, weights and pictures are in $(DEMO)"
 
 test: setup

@@ -41,6 +41,8 @@ setup(
         "proposals": ["scikit-image>=0.24"],
         # report.html of the analysis
         "report": ["jinja2>=3.1", "plotly>=6"],
+        # videos into and out of tools/predict.py
+        "video": ["av>=14"],
         "dev": [
             "hypothesis>=6.100",
             "import-linter>=2.1",

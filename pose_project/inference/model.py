@@ -36,6 +36,24 @@ def load_categories(cfg: DictConfig, weights: str) -> list[dict[str, Any]]:
     return get_categories(cfg.dataloader.test.dataset.names)
 
 
+def schema_of(categories: list[dict[str, Any]], weights: str) -> KeypointSchema:
+    """Return the schema of all keypoints that a model predicts.
+
+    Args:
+        categories: of :func:`load_categories`.
+        weights: they belong to, for the message.
+
+    Raises:
+        InputError: if they do not describe keypoints.
+    """
+    try:
+        return merge_schemas(
+            [(str(each["name"]), KeypointSchema.from_coco_category(each)) for each in categories]
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"the categories of {weights} are wrong: {error!r}") from error
+
+
 def load_model(
     cfg: DictConfig, weights: str, categories: list[dict[str, Any]]
 ) -> tuple[nn.Module, KeypointSchema]:
@@ -50,12 +68,7 @@ def load_model(
         InputError: if a setting is wrong, the weights are missing or do not fit, or the model
             predicts no keypoints or needs proposals from outside.
     """
-    try:
-        schema = merge_schemas(
-            [(str(each["name"]), KeypointSchema.from_coco_category(each)) for each in categories]
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"the categories of {weights} are wrong: {error!r}") from error
+    schema = schema_of(categories, weights)
     check_train_settings(cfg.train)
     cfg = copy.deepcopy(cfg)
     cfg.train.device = resolve_device(cfg.train.device)

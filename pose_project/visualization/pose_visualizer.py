@@ -57,13 +57,13 @@ class PoseVisualizer(PeopleCanvas):
         ]
 
     def draw_instance_predictions(self, predictions: Instances) -> VisImage:
-        """Draw predicted people: mask, a thin box with its score, and the pose.
+        """Draw predicted people: mask, a thin box with track and score, and the pose.
 
         Args:
             predictions: ``pred_boxes`` and ``scores`` of N people and, where the model gives them,
                 ``pred_keypoints`` (N, K, 3) as (x, y, score), ``pred_keypoint_covs`` (N, K, 2, 2)
-                in px^2, drawn as ellipses of one sigma, and ``pred_masks`` (N, H, W) bool; in the
-                space of the photo.
+                in px^2, drawn as ellipses of one sigma, ``pred_masks`` (N, H, W) bool, and
+                ``track_ids`` (N,) int, 0 for none; in the space of the photo.
 
         Raises:
             InputError: if the predictions have another number of keypoints than the schema, or
@@ -74,6 +74,8 @@ class PoseVisualizer(PeopleCanvas):
         boxes = predictions.pred_boxes.tensor.detach().double().numpy()
         scores = predictions.scores.tolist()
         classes = predictions.pred_classes.tolist() if self.schema.categories else [0] * len(boxes)
+        has_tracks = predictions.has("track_ids")
+        track_ids = predictions.track_ids.tolist() if has_tracks else [0] * len(boxes)
         poses: Sequence[np.ndarray | None] = [None] * len(boxes)
         if predictions.has("pred_keypoints"):
             poses = list(predictions.pred_keypoints.detach().double().numpy())
@@ -84,7 +86,8 @@ class PoseVisualizer(PeopleCanvas):
         for i in _largest_first(boxes):
             if masks is not None:
                 self._draw_person_mask(masks[i], i, "the predictions")
-            self._draw_person_box(boxes[i], label=f"{scores[i]:.2f}")
+            track = f"#{track_ids[i]} " if track_ids[i] else ""
+            self._draw_person_box(boxes[i], label=f"{track}{scores[i]:.2f}")
             if poses[i] is not None:
                 keypoints = self._checked(poses[i], "the predictions")
                 shown = keypoints[:, 2] > self.keypoint_threshold

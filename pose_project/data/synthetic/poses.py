@@ -155,6 +155,24 @@ def sample_pose(rng: np.random.Generator, unusual_share: float) -> Pose:
     )
 
 
+def walking_pose(phase: float) -> Pose:
+    """Return the pose at a phase of a walk, in radians; two steps take one turn."""
+    stride = float(np.sin(phase))
+    legs = (_walking_leg(stride, np.cos(phase)), _walking_leg(-stride, -np.cos(phase)))
+    # the arms swing against the legs
+    arms = (_walking_arm(-stride), _walking_arm(stride))
+    return Pose(arms, legs, lean=3, tilt=0, twist=4 * stride, head_turn=0, head_nod=0)
+
+
+def _walking_arm(stride: float) -> LimbAngles:
+    return LimbAngles(24 * stride, 9, 22 + 10 * stride, _FORWARDS)
+
+
+def _walking_leg(stride: float, speed: float) -> LimbAngles:
+    # the knee of the leg that comes forwards is bent
+    return LimbAngles(22 * stride, 3, 8 + 34 * max(0.0, float(speed)), _BACKWARDS)
+
+
 def _sample_limb(rng: np.random.Generator, ranges: LimbRange) -> LimbAngles:
     return LimbAngles(
         swing=rng.uniform(*ranges.swing),

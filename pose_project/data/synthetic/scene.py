@@ -73,7 +73,7 @@ def sample_scene(rng: np.random.Generator, level: Level) -> Scene:
         layers = _move_hidden(rng, level, _sample_layers(rng, level, backdrop), size_wh)
     layers = crowd + layers
     owners = _owners(layers, size_wh)
-    photo = _blend(backdrop, layers)
+    photo = blend(backdrop, layers)
     people = [
         _seen(layer, owners == number)
         for number, layer in enumerate(layers, start=1)
@@ -224,7 +224,7 @@ def _owners(layers: list[Layer], size_wh: tuple[int, int]) -> np.ndarray:
     return owners
 
 
-def _blend(backdrop: np.ndarray, layers: list[Layer]) -> np.ndarray:
+def blend(backdrop: np.ndarray, layers: list[Layer]) -> np.ndarray:
     """Return the (H, W, 3) float32 photo of all layers over the backdrop."""
     photo = backdrop.copy()
     for layer in layers:

@@ -1,0 +1,180 @@
+"""The parts of a run as one file: COCO's results with a listing of the photos, or a table."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pose_project.data.reading import read_json
+from pose_project.evaluation.results import to_dataset_categories
+from pose_project.inference.inputs import Source
+from pose_project.inference.parts import Part
+from pose_project.structures import KeypointSchema
+from pose_project.utils.errors import InputError
+from pose_project.utils.files import atomic_path, write_text_atomic
+
+SourceParts = Iterable[tuple[Source, Part]]
+_CSV_HEADER = [
+    "file",
+    "frame",
+    "person",
+    "track_id",
+    "category",
+    "x0",
+    "y0",
+    "x1",
+    "y1",
+    "score",
+    "keypoint",
+    "x",
+    "y",
+    "keypoint_score",
+]
+
+
+class ImageIds:
+    """The ``image_id`` of each photo and frame, and the ``category_id`` of each class.
+
+    Without annotations photos and frames count from 1 in their order, and categories have the
+    model's ids.
+
+    Args:
+        categories: of the model.
+        annotations: a COCO JSON whose ids are used instead. Photos are found by ``file_name``, the
+            end of their paths, and categories by their names.
+
+    Raises:
+        InputError: if the JSON is no annotation file or lacks a category of the model.
+    """
+
+    def __init__(self, categories: list[dict[str, Any]], annotations: Path | None) -> None:
+        self.category_ids = [each["id"] for each in categories]
+        self._by_tail: dict[str, int] | None = None
+        self._next = 0
+        if annotations is None:
+            return
+        content = read_json(annotations)
+        try:
+            self._by_tail = {str(each["file_name"]): each["id"] for each in content["images"]}
+            ids = {each["name"]: each["id"] for each in content["categories"]}
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{annotations} is no COCO annotation file: {error!r}") from error
+        unknown = [each["name"] for each in categories if each["name"] not in ids]
+        if unknown:
+            raise InputError(f"{annotations} has no category {unknown[0]!r}, which is predicted")
+        self.category_ids = [ids[each["name"]] for each in categories]
+        self._file = annotations
+
+    def check(self, sources: Sequence[Source]) -> None:
+        """Raise ``InputError`` unless all sources are photos of the annotations."""
+        if self._by_tail is None:
+            return
+        unknown = [each for each in sources if each.is_video or self._annotated(each) is None]
+        if unknown:
+            raise InputError(
+                f"{len(unknown)} of {len(sources)} inputs are no photos of {self._file}, "
+                f"such as {unknown[0].path}"
+            )
+        first: dict[int, Source] = {}
+        for each in sources:
+            other = first.setdefault(self._annotated(each), each)
+            if other is not each:
+                raise InputError(
+                    f"{other.path} and {each.path} would be the same photo of {self._file}"
+                )
+
+    def next_id(self, source: Source) -> int:
+        """Return the id of the source's photo or next frame."""
+        if self._by_tail is not None:
+            return self._annotated(source)
+        self._next += 1
+        return self._next
+
+    def _annotated(self, source: Source) -> int | None:
+        pieces = source.path.parts
+        tails = ("/".join(pieces[start:]) for start in range(len(pieces) - 1, -1, -1))
+        return next((self._by_tail[tail] for tail in tails if tail in self._by_tail), None)
+
+
+def write_coco(
+    results_file: Path,
+    images_file: Path,
+    parts: SourceParts,
+    ids: ImageIds,
+    categories: list[dict[str, Any]],
+    schema: KeypointSchema,
+) -> None:
+    """Write everything found, in COCO's results format, and which photo or frame is which id.
+
+    Args:
+        results_file: one dict a person: ``image_id category_id bbox score keypoints``, and
+            ``track_id`` where people are followed. x and y of keypoints are pixel indices.
+        images_file: ``images`` with ``id file_name height width``, of a video's frames also
+            ``frame_index`` from 0; and ``categories``.
+        parts: of all sources, in order.
+        ids: used up by this.
+        categories: of the model.
+        schema: of the model's keypoints.
+    """
+    images: list[dict[str, Any]] = []
+
+    def lines() -> Iterator[str]:
+        for source, part in parts:
+            for index, poses in enumerate(part.frames):
+                height, width = poses.photo_size_hw
+                image = {"id": ids.next_id(source), "file_name": source.name}
+                images.append({**image, "height": height, "width": width})
+                results = poses.to_coco(image["id"])
+                to_dataset_categories(results, schema, ids.category_ids)
+                if part.track_ids:
+                    images[-1]["frame_index"] = index
+                    for each, track_id in zip(results, part.track_ids[index], strict=True):
+                        if track_id:
+                            each["track_id"] = int(track_id)
+                yield from map(json.dumps, results)
+
+    with atomic_path(results_file) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        separator = "[\n"
+        for line in lines():
+            stream.write(separator + line)
+            separator = ",\n"
+        stream.write("\n]\n" if separator == ",\n" else "[]\n")
+    named = zip(categories, ids.category_ids, strict=True)
+    listing = {"images": images, "categories": [{**each, "id": i} for each, i in named]}
+    write_text_atomic(images_file, json.dumps(listing) + "\n")
+
+
+def write_csv(file: Path, parts: SourceParts, names: list[str], schema: KeypointSchema) -> None:
+    """Write everything found as a table with a row a keypoint.
+
+    Coordinates are continuous, in pixels: pixel i covers [i, i + 1). ``frame`` is empty for photos,
+    ``track_id`` for people who are not followed.
+
+    Args:
+        file: to write.
+        parts: of all sources, in order.
+        names: of the classes.
+        schema: of the model's keypoints.
+    """
+    with atomic_path(file) as temporary, open(temporary, "w", newline="", encoding="utf-8") as out:
+        table = csv.writer(out, lineterminator="\n")
+        table.writerow(_CSV_HEADER)
+        for source, part in parts:
+            table.writerows(_rows(source, part, names, schema))
+
+
+def _rows(
+    source: Source, part: Part, names: list[str], schema: KeypointSchema
+) -> Iterator[list[Any]]:
+    for index, poses in enumerate(part.frames):
+        frame = index if part.track_ids else ""
+        for person in range(len(poses)):
+            track_id = part.track_ids[index][person] if part.track_ids else 0
+            class_index = int(poses.classes[person])
+            box = [f"{value:.3f}" for value in poses.boxes[person]]
+            score = f"{poses.scores[person]:.6f}"
+            head = [source.name, frame, person, track_id or "", names[class_index], *box, score]
+            for row in schema.class_rows(class_index):
+                x, y, keypoint_score = poses.keypoints[person, row]
+                yield [*head, schema.names[row], f"{x:.3f}", f"{y:.3f}", f"{keypoint_score:.6f}"]

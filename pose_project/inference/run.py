@@ -1,0 +1,160 @@
+"""Predict photos and videos into a folder: what is missing, this process's share of it."""
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+import numpy as np
+import torch
+import torch.distributed as dist
+from tqdm import tqdm
+
+from pose_project.data.photo_reading import read_photo
+from pose_project.inference.inputs import Source
+from pose_project.inference.parts import Part, PartsFolder
+from pose_project.inference.poses import Poses
+from pose_project.inference.predictor import PosePredictor
+from pose_project.inference.tracking import PoseTracker
+from pose_project.inference.video import VideoReader, open_video
+from pose_project.structures import KeypointSchema
+from pose_project.utils.errors import UnreadablePhotoError
+from pose_project.utils.files import atomic_path
+from pose_project.visualization import PoseVisualizer
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How people are drawn, and where.
+
+    Attributes:
+        folder: for the drawn photos and videos.
+        schema: of the keypoints.
+        score_threshold: people below it are not drawn.
+        keypoint_threshold: nor are keypoints whose score is not above this.
+    """
+
+    folder: Path
+    schema: KeypointSchema
+    score_threshold: float
+    keypoint_threshold: float
+
+    def draw(
+        self, image_bgr: np.ndarray, poses: Poses, track_ids: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return an (H, W, 3) uint8 BGR picture with the people on it."""
+        instances = poses.to_instances()
+        if track_ids is not None:
+            instances.track_ids = torch.from_numpy(track_ids)
+        visualizer = PoseVisualizer(
+            image_bgr[:, :, ::-1],
+            self.schema,
+            score_threshold=self.score_threshold,
+            keypoint_threshold=self.keypoint_threshold,
+        )
+        return visualizer.draw_instance_predictions(instances).get_image()[:, :, ::-1]
+
+    def write_photo(self, source: Source, image_bgr: np.ndarray, poses: Poses) -> None:
+        """Draw a photo's people and write it in the format that its name says."""
+        path = self.folder / source.drawn_name
+        picture = np.ascontiguousarray(self.draw(image_bgr, poses))
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(cv2.imencode(path.suffix, picture)[1].tobytes())
+
+
+def own_share(sources: Sequence[Source]) -> list[Source]:
+    """Return this process's part of all sources: under ``torchrun`` every WORLD_SIZE-th."""
+    if not dist.is_torchelastic_launched():
+        return list(sources)
+    return list(sources[int(os.environ["RANK"]) :: int(os.environ["WORLD_SIZE"])])
+
+
+def use_own_gpu() -> None:
+    """Under ``torchrun`` take the GPU of this process; several share one where there are fewer."""
+    if dist.is_torchelastic_launched() and torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+
+
+def predict_sources(
+    sources: Sequence[Source],
+    predictor: PosePredictor,
+    parts: PartsFolder,
+    drawing: Drawing | None,
+    batch_size: int,
+) -> None:
+    """Predict photos and videos and write a part of each, after its drawing.
+
+    A part, once there, is complete: after a kill the sources without one are predicted again.
+
+    Args:
+        sources: without a part.
+        predictor: of the poses.
+        parts: where the parts go.
+        drawing: None to draw nothing.
+        batch_size: photos, or frames of a video, that go through the model together.
+    """
+    photos = [source for source in sources if not source.is_video]
+    videos = [source for source in sources if source.is_video]
+    with tqdm(total=len(sources), disable=None, unit="file") as progress:
+        for batch in _batches(photos, batch_size):
+            _predict_photos(batch, predictor, parts, drawing)
+            progress.update(len(batch))
+        for video in videos:
+            _predict_video(video, predictor, parts, drawing, batch_size)
+            progress.update()
+
+
+def _predict_photos(
+    sources: list[Source], predictor: PosePredictor, parts: PartsFolder, drawing: Drawing | None
+) -> None:
+    read: list[tuple[Source, list[int], np.ndarray]] = []
+    for source in sources:
+        stamp = source.stamp()
+        try:
+            image = read_photo({"file_name": str(source.path)}, "BGR")
+        except UnreadablePhotoError as error:
+            parts.write(source, stamp, Part(problem=str(error)))
+        else:
+            read.append((source, stamp, image))
+    found = predictor.predict([image for _, _, image in read])
+    for (source, stamp, image), poses in zip(read, found, strict=True):
+        if drawing:
+            drawing.write_photo(source, image, poses)
+        parts.write(source, stamp, Part([poses]))
+
+
+def _predict_video(
+    source: Source,
+    predictor: PosePredictor,
+    parts: PartsFolder,
+    drawing: Drawing | None,
+    batch_size: int,
+) -> None:
+    stamp = source.stamp()
+    tracker = PoseTracker(predictor.schema)
+    reader = VideoReader(source.path)
+    frames: list[Poses] = []
+    track_ids: list[np.ndarray] = []
+    target = open_video(drawing.folder / source.drawn_name) if drawing else nullcontext()
+    with target as video, tqdm(disable=None, unit="frame", leave=False) as progress:
+        for batch in _batches(reader, batch_size):
+            for image, poses in zip(batch, predictor.predict(batch), strict=True):
+                frames.append(poses)
+                track_ids.append(tracker.update(poses))
+                if drawing:
+                    video.write(drawing.draw(image, poses, track_ids[-1]), reader.rate)
+            progress.update(len(batch))
+    problem = f"{source.path} {reader.problem}" if reader.problem else None
+    parts.write(source, stamp, Part(frames, track_ids, problem))
+
+
+def _batches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    items = iter(items)
+    while batch := list(itertools.islice(items, size)):
+        yield batch
