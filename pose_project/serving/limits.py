@@ -15,6 +15,7 @@ from pose_project.data.photo_reading import decode_photo
 
 # those that browsers show; Pillow's other decoders are not offered to strangers
 FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "GIF": "gif"}
+Image.init()  # or asking for some of them is an error until a photo needed them
 _EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 _MAX_ASPECT = 100  # resizing to the model's size must leave at least a pixel of the shorter side
 _MAX_CLIENTS = 10_000
