@@ -14,8 +14,8 @@ from PIL import Image
 from pose_project.data.photo_reading import decode_photo
 
 # those that browsers show; Pillow's other decoders are not offered to strangers
-FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "GIF": "gif"}
-Image.init()  # or asking for some of them is an error until a photo needed them
+FORMATS = {"JPEG": "jpeg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "GIF": "gif"}
+Image.init()  # loads the decoders; asking for one that is not loaded is an error
 _EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 _MAX_ASPECT = 100  # resizing to the model's size must leave at least a pixel of the shorter side
 _MAX_CLIENTS = 10_000
@@ -123,7 +123,7 @@ def _check_header(data: bytes, max_pixels: int) -> None:
             width, height = header.size
             mode, is_phone_photo = header.mode, header.format == "MPO"
             is_large = width * height > max_pixels
-            # an MPO is a JPEG with a preview or a second eye behind it
+            # an MPO, opened as JPEG, is one with a preview or a second eye behind it
             is_animated = not is_large and not is_phone_photo and _is_animated(header)
     except Image.DecompressionBombError as error:
         raise HTTPException(413, f"the photo has more than {max_pixels} pixels") from error
