@@ -13,7 +13,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["pose_project", "pose_project.*"]),
-    package_data={"pose_project.analysis": ["*.jinja"]},
+    package_data={"pose_project.analysis": ["*.jinja"], "pose_project.serving": ["*.html"]},
     # Detectron2 is not listed: the package index has none of that name. It is imported, and an
     # installed one is kept; tools/install_detectron2.py installs one where there is none.
     install_requires=[
@@ -43,6 +43,8 @@ setup(
         "report": ["jinja2>=3.1", "plotly>=6"],
         # videos into and out of tools/predict.py
         "video": ["av>=14"],
+        # tools/serve.py
+        "serve": ["fastapi>=0.115", "uvicorn>=0.34"],
         "dev": [
             "hypothesis>=6.100",
             "import-linter>=2.1",

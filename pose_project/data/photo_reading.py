@@ -32,9 +32,8 @@ def read_photo(photo: dict[str, Any], image_format: str) -> np.ndarray:
         UnreadablePhotoError: if the photo cannot be read or has another size than its dict says.
     """
     try:
-        image = _read_common_jpeg(photo["file_name"], image_format)
-        if image is None:
-            image = detection_utils.read_image(photo["file_name"], format=image_format)
+        with PathManager.open(photo["file_name"], "rb") as stream:
+            image = decode_photo(stream.read(), image_format)
         detection_utils.check_image_size(photo, image)
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         reason = " ".join(str(error).split())
@@ -42,15 +41,34 @@ def read_photo(photo: dict[str, Any], image_format: str) -> np.ndarray:
     return image
 
 
-def _read_common_jpeg(file_name: str, image_format: str) -> np.ndarray | None:
+def decode_photo(data: bytes, image_format: str) -> np.ndarray:
+    """Return the pixels of an encoded photo, as :func:`read_photo` does those of a file.
+
+    Args:
+        data: a whole file.
+        image_format: ``"BGR"`` or ``"RGB"``.
+
+    Returns:
+        (H, W, 3) uint8, turned as its EXIF data say.
+
+    Raises:
+        Exception: of nearly any kind, if the bytes are no photo or damaged.
+    """
+    image = _decode_common_jpeg(data, image_format)
+    if image is None:  # what Detectron2's read_image does with an opened file
+        with Image.open(io.BytesIO(data)) as photo:
+            turned = detection_utils._apply_exif_orientation(photo)
+            image = detection_utils.convert_PIL_to_numpy(turned, image_format)
+    return image
+
+
+def _decode_common_jpeg(data: bytes, image_format: str) -> np.ndarray | None:
     """Return a JPEG's pixels, or None where Pillow has to decide what they are.
 
     These are CMYK, which the libraries convert differently, photos to be turned, and torn files,
     which OpenCV fills with grey without an error. Pillow's look at the header is kept for all: it
     refuses files that announce more pixels than fit into memory.
     """
-    with PathManager.open(file_name, "rb") as stream:
-        data = stream.read()
     if not (data.startswith(b"\xff\xd8\xff") and data.endswith(b"\xff\xd9")):
         return None
     with Image.open(io.BytesIO(data)) as header:
