@@ -35,7 +35,9 @@ class Category(BaseModel):
 
     name: str
     keypoints: list[str]
-    skeleton: list[tuple[int, int]] = Field(description="lines to draw, indices of keypoints from 0")
+    skeleton: list[tuple[int, int]] = Field(
+        description="lines to draw, indices of keypoints from 0"
+    )
 
 
 class PosesAnswer(BaseModel):

@@ -99,5 +99,7 @@ def test_page(server, browser):
         window.dispatchEvent(new DragEvent('drop', {dataTransfer: data, cancelable: true})); }""",
         list(photo_bytes(4)),
     )
-    tab.wait_for_function("document.querySelector('#status').textContent.startsWith('dropped.png:')")
+    tab.wait_for_function(
+        "document.querySelector('#status').textContent.startsWith('dropped.png:')"
+    )
     assert all("415" in each for each in complaints)  # Chromium's own line for such an answer

@@ -37,7 +37,9 @@ def png_announcing(width: int, height: int) -> bytes:
     """Return a PNG of a few bytes whose header promises more."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b"")
@@ -66,7 +68,9 @@ def test_answer_is_the_predictors(server, served_weights):
     assert (answer["height"], answer["width"]) == poses.photo_size_hw == (60, 80)
     assert len(poses) == len(answer["people"]) > 0
     assert answer["categories"][0]["keypoints"] == list(predictor.schema.names)
-    assert answer["categories"][0]["skeleton"] == [list(e) for e in predictor.schema.skeleton_indices]
+    assert answer["categories"][0]["skeleton"] == [
+        list(e) for e in predictor.schema.skeleton_indices
+    ]
     for index, person in enumerate(answer["people"]):
         np.testing.assert_allclose(person["box"], poses.boxes[index], atol=1e-2)
         points = [[each["x"], each["y"], each["score"]] for each in person["keypoints"]]
@@ -171,7 +175,9 @@ def test_chunks_are_counted_as_they_arrive(server):
 
 def test_a_length_that_is_too_large_is_not_read(server):
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-        connection.sendall(b"POST /api/poses HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n")
+        connection.sendall(
+            b"POST /api/poses HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n"
+        )
         assert b" 413 " in connection.recv(1000)
 
 
