@@ -1,0 +1,38 @@
+"""Many clients at once: none gets an error or another's answer, and memory stays where it is."""
+
+import threading
+
+import numpy as np
+import pytest
+from serving.conftest import photo_bytes
+from serving.load import put_under_load
+
+pytestmark = pytest.mark.integration
+
+
+def test_32_clients(server):
+    photo = photo_bytes(0)
+    put_under_load(server.port, photo, 4)  # allocators and threads have what they need
+    before = server.rss_mb()
+    seconds, codes = put_under_load(server.port, photo, 12)
+    assert len(codes) > 50 and set(codes) == {200}
+    assert server.rss_mb() - before < 60
+    assert seconds[-1] < 30
+
+
+def test_everyone_gets_the_poses_of_their_own_photo_under_load(server):
+    photos = [photo_bytes(seed) for seed in range(6)]
+    alone = [server.poses(photo)[1]["people"] for photo in photos]
+    found = {}
+
+    def ask(number: int) -> None:
+        found[number] = server.poses(photos[number % 6])[1]["people"]
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number in range(30):
+        boxes = [each["box"] for each in found[number]]
+        np.testing.assert_allclose(boxes, [each["box"] for each in alone[number % 6]], atol=0.1)
