@@ -15,7 +15,8 @@ from pose_project.structures.oks import AREA_SHARE
 
 # Standard deviations as shares of a person's height: of what a detection says about the place, of
 # the change of the velocity from one frame to the next, and of the velocity of someone new.
-_PLACE, _PUSH, _NEW_VELOCITY = 0.03, 0.01, 0.1
+_PLACE, _PUSH, _NEW_VELOCITY = 0.02, 0.005, 0.1
+_DRIFT = 4.0
 
 
 @dataclass
@@ -117,7 +118,7 @@ class PoseTracker:
         rows, columns = linear_sum_assignment(similarity, maximize=True)
         matched = set()
         for row, column in zip(rows, columns, strict=True):
-            if similarity[row, column] >= self._min_similarity:
+            if similarity[row, column] > 0:
                 person = people[column]
                 tracks[row].update(*_place(poses, person))
                 numbers[person] = tracks[row].number
@@ -140,18 +141,25 @@ class PoseTracker:
         boxes = poses.boxes[people].astype(np.float64)
         points = poses.keypoints[people, :, :2].astype(np.float64)
         for row, track in enumerate(tracks):
-            alike = (_iou(track.box, boxes) + self._oks(track, boxes, points)) / 2
-            similarity[row] = np.where(poses.classes[people] == track.class_index, alike, 0)
+            oks, sharpness = self._oks(track, boxes, points)
+            alike = (_iou(track.box, boxes) + oks) / 2
+            is_near = (alike >= self._min_similarity) & (poses.classes[people] == track.class_index)
+            similarity[row] = np.where(is_near, alike * sharpness, 0)
         return similarity
 
-    def _oks(self, track: _Track, boxes: np.ndarray, points: np.ndarray) -> np.ndarray:
-        """Return (N,) OKS with a track, whose place is uncertain."""
+    def _oks(
+        self, track: _Track, boxes: np.ndarray, points: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return (N,) OKS with a track, whose place is uncertain, and (N,) its sharpness.
+
+        A wide Gaussian is near to everybody; the sharpness in 0..1 is what it is lower by.
+        """
         rows = list(self._schema.class_rows(track.class_index))
-        areas = AREA_SHARE * np.stack([_area(boxes), np.broadcast_to(_area(track.box), len(boxes))])
+        areas = AREA_SHARE * (_area(boxes) + _area(track.box)) / 2
         squared = ((points[:, rows] - track.points[rows]) ** 2).sum(axis=2)
-        variances = (2 * self._sigmas[rows]) ** 2 * areas.mean(axis=0)[:, None]
-        variances += track.covariance[0, 0] + np.spacing(1)
-        return np.exp(-squared / variances / 2).mean(axis=1)
+        own = (2 * self._sigmas[rows]) ** 2 * areas[:, None] + np.spacing(1)
+        variances = own + _DRIFT * track.covariance[0, 0]
+        return np.exp(-squared / variances / 2).mean(axis=1), (own / variances).mean(axis=1)
 
 
 def _place(poses: Poses, person: int) -> tuple[np.ndarray, np.ndarray]:
