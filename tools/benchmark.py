@@ -3,6 +3,7 @@
     python tools/benchmark.py --task decode [--peer detectron2|torchvision] [--device cpu|cuda]
     python tools/benchmark.py --task eval [--json docs/benchmarks/eval_cpu.json]
     python tools/benchmark.py --task accuracy --config-file F --weights W
+    python tools/benchmark.py --task tracking [--config-file F --weights W]
     python tools/benchmark.py --task all --json docs/benchmarks
     python tools/benchmark.py --report docs/benchmarks.md
 
@@ -16,7 +17,9 @@ data: photos through mapper and loader, with the augmentations of the 42-epoch r
 annotations of COCO train2017's size (64,115 photos, 262,465 people) through registration, filter
 and sampler, on their own.
 accuracy: the AP of a trained model, with each switch, against Detectron2's head in float32.
-all: every one of these, against each of its peers; --json names a folder.
+tracking: how often people who walk past each other are taken for one another; on detections with
+known faults and, with --weights, on the pictures.
+all: every one of these but tracking, against each of its peers; --json names a folder.
 
 Prints time, ratio, memory, and how far the outputs are apart. If that is more than the stated
 bound, the exit code is 1 and no JSON is written.
@@ -43,18 +46,21 @@ from pose_project.benchmark import (
     measure_inference,
     measure_loading,
     measure_startup,
+    measure_tracking,
     measure_training,
     write_coco_sized_json,
     write_report,
 )
 from pose_project.benchmark.coco_size import NUM_PEOPLE, NUM_PHOTOS
 from pose_project.engine import load_config
+from pose_project.inference import PosePredictor
 from pose_project.utils.cli import EXIT_OK, run_tool
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import write_text_atomic
 from pose_project.utils.provenance import collect_provenance, device_name
 
 TOTAL_BATCH_SIZE, NUM_BATCHES = 8, 90_000
+TRACKED_SEEDS, RENDERED_FRAMES = range(20), 500
 EXIT_OUTPUTS_DIFFER = 1
 
 
@@ -82,7 +88,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--task", choices=[*PEER_TASKS, "accuracy", "all"], help="what to measure")
+    parser.add_argument(
+        "--task", choices=[*PEER_TASKS, "accuracy", "tracking", "all"], help="what to measure"
+    )
     parser.add_argument(
         "--peer",
         choices=["detectron2", "torchvision"],
@@ -95,10 +103,10 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config-file",
         default="configs/quick/synthetic.py",
-        help="of accuracy (default: %(default)s)",
+        help="of accuracy and tracking (default: %(default)s)",
     )
     parser.add_argument(
-        "--weights", default="", help="of accuracy: what was trained with the config"
+        "--weights", default="", help="of accuracy, tracking: what was trained with the config"
     )
     parser.add_argument(
         "--photos", default="synthetic_demo_val_400", help="of accuracy (default: %(default)s)"
@@ -123,6 +131,8 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.task == "all":
             if not measure_all(arguments):
                 return EXIT_OUTPUTS_DIFFER
+        elif arguments.task == "tracking":
+            run_tracking(arguments)
         elif not measure(arguments, arguments.task, arguments.peer, arguments.json):
             return EXIT_OUTPUTS_DIFFER
     if arguments.report:
@@ -204,6 +214,21 @@ def comparisons_of(arguments: argparse.Namespace, task: str, peer: str) -> Itera
         f"dataloader.test.dataset.names={arguments.photos}",
     ]
     return measure_accuracy(load_config(arguments.config_file, overrides), device)
+
+
+def run_tracking(arguments: argparse.Namespace) -> None:
+    """Print how well people are followed, and write it."""
+
+    def load() -> PosePredictor:
+        overrides = [f"train.device={arguments.device}"]
+        return PosePredictor.from_files(arguments.config_file, arguments.weights, overrides)
+
+    record = measure_tracking(TRACKED_SEEDS, load if arguments.weights else None, RENDERED_FRAMES)
+    for name, value in record.items():
+        print(f"{name:32} {value}")
+    if arguments.json:
+        record = {"task": "tracking", **provenance(arguments.device), **record}
+        write_text_atomic(arguments.json, json.dumps(record, indent=2) + "\n")
 
 
 def run_data() -> dict[str, Any]:
