@@ -167,7 +167,7 @@ def test_keypoint_scores_may_exceed_one() -> None:
 
 
 def test_track_ids_are_labels() -> None:
-    plain, followed = arms_predicted([0.9] * 5), arms_predicted([0.9] * 17)
+    plain, followed = arms_predicted([0.9] * 5), arms_predicted([0.9] * 5)
     followed.track_ids = torch.tensor([12] * len(followed))
     nobody = arms_predicted([0.9] * 5)
     nobody.track_ids = torch.tensor([0] * len(nobody))
