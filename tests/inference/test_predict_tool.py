@@ -203,6 +203,7 @@ def test_other_settings_are_refused(
     ("arguments", "message"),
     [
         (("--input", "nothing.jpg"), "no file or folder at nothing.jpg"),
+        (("--input", ""), "an --input is empty"),
         (("--input", "train.device=cpu"), "goes to the end"),
         (("--input", "nothing*.jpg"), "matches no photos or videos"),
         (("--input", "docs/benchmarks/*.json"), "matches no photos or videos"),
