@@ -4,6 +4,7 @@
     python tools/benchmark.py --task eval [--json docs/benchmarks/eval_cpu.json]
     python tools/benchmark.py --task accuracy --config-file F --weights W
     python tools/benchmark.py --task answers --config-file F --weights W
+    python tools/benchmark.py --task tracking [--config-file F --weights W]
     python tools/benchmark.py --task all --json docs/benchmarks
     python tools/benchmark.py --report docs/benchmarks.md
 
@@ -18,7 +19,9 @@ annotations of COCO train2017's size (64,115 photos, 262,465 people) through reg
 and sampler, on their own.
 accuracy: the AP of a trained model, with each switch, against Detectron2's head in float32.
 answers: AP and time with each switch of train.inference.answers.
-all: every one of these but answers, against each of its peers; --json names a folder.
+tracking: how often people who walk past each other are taken for one another; on detections with
+known faults and, with --weights, on the pictures.
+all: every one of these but answers and tracking, against each of its peers; --json names a folder.
 
 Prints time, ratio, memory, and how far the outputs are apart. If that is more than the stated
 bound, the exit code is 1 and no JSON is written.
@@ -49,18 +52,21 @@ from pose_project.benchmark import (
     measure_inference,
     measure_loading,
     measure_startup,
+    measure_tracking,
     measure_training,
     write_coco_sized_json,
     write_report,
 )
 from pose_project.benchmark.coco_size import NUM_PEOPLE, NUM_PHOTOS
 from pose_project.engine import load_config
+from pose_project.inference import PosePredictor
 from pose_project.utils.cli import EXIT_OK, run_tool
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import write_text_atomic
 from pose_project.utils.provenance import collect_provenance, device_name
 
 TOTAL_BATCH_SIZE, NUM_BATCHES = 8, 90_000
+TRACKED_SEEDS, RENDERED_FRAMES = range(20), 500
 EXIT_OUTPUTS_DIFFER = 1
 
 
@@ -90,7 +96,9 @@ def get_parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--task", choices=[*PEER_TASKS, *TASKS_OF_WEIGHTS, "all"], help="what to measure"
+        "--task",
+        choices=[*PEER_TASKS, *TASKS_OF_WEIGHTS, "tracking", "all"],
+        help="what to measure",
     )
     parser.add_argument(
         "--peer",
@@ -104,10 +112,10 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config-file",
         default="configs/quick/synthetic.py",
-        help="of accuracy and answers (default: %(default)s)",
+        help="of accuracy, answers and tracking (default: %(default)s)",
     )
     parser.add_argument(
-        "--weights", default="", help="of accuracy and answers: what was trained with the config"
+        "--weights", default="", help="of the same: what was trained with the config"
     )
     parser.add_argument(
         "--photos",
@@ -136,6 +144,8 @@ def run(arguments: argparse.Namespace) -> int:
         elif arguments.task == "all":
             if not measure_all(arguments):
                 return EXIT_OUTPUTS_DIFFER
+        elif arguments.task == "tracking":
+            run_tracking(arguments)
         elif not measure(arguments, arguments.task, arguments.peer, arguments.json):
             return EXIT_OUTPUTS_DIFFER
     if arguments.report:
@@ -237,6 +247,21 @@ def run_answers(arguments: argparse.Namespace) -> None:
             **provenance(arguments.device),
             "rows": [each._asdict() for each in rows],
         }
+        write_text_atomic(arguments.json, json.dumps(record, indent=2) + "\n")
+
+
+def run_tracking(arguments: argparse.Namespace) -> None:
+    """Print how well people are followed, and write it."""
+
+    def load() -> PosePredictor:
+        overrides = [f"train.device={arguments.device}"]
+        return PosePredictor.from_files(arguments.config_file, arguments.weights, overrides)
+
+    record = measure_tracking(TRACKED_SEEDS, load if arguments.weights else None, RENDERED_FRAMES)
+    for name, value in record.items():
+        print(f"{name:32} {value}")
+    if arguments.json:
+        record = {"task": "tracking", **provenance(arguments.device), **record}
         write_text_atomic(arguments.json, json.dumps(record, indent=2) + "\n")
 
 

@@ -93,7 +93,8 @@ def run(arguments: argparse.Namespace) -> None:
         output / "parts", settings_of(cfg, arguments.weights, categories, thresholds)
     )
     parts.check()
-    todo = parts.missing(own_share(sources))
+    share = own_share(sources)
+    todo = parts.missing(share)
     if todo:
         predictor = PosePredictor(cfg, arguments.weights)
         parts.open()
@@ -108,7 +109,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.save_csv:
         names = [each["name"] for each in categories]
         write_csv(output / "keypoints.csv", parts.read_all(sources), names, schema)
-    summarise(output, sources, parts, len(sources) - len(todo))
+    summarise(output, sources, parts, len(share) - len(todo))
 
 
 def check(arguments: argparse.Namespace) -> None:

@@ -10,6 +10,7 @@ from pose_project.benchmark.inference_speed import measure_inference
 from pose_project.benchmark.loading_speed import measure_loading
 from pose_project.benchmark.report import write_report
 from pose_project.benchmark.startup_speed import measure_startup
+from pose_project.benchmark.tracking import measure_tracking
 from pose_project.benchmark.train_speed import measure_training
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "measure_inference",
     "measure_loading",
     "measure_startup",
+    "measure_tracking",
     "measure_training",
     "write_coco_sized_json",
     "write_report",

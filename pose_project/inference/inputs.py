@@ -80,6 +80,8 @@ def find_sources(inputs: Sequence[str], output: Path) -> list[Source]:
 
 
 def _files_of(typed: str) -> list[Path]:
+    if not typed:
+        raise InputError("an --input is empty")
     path = Path(typed)
     if path.is_dir():
         files = sorted(_walk(path))

@@ -96,7 +96,7 @@ class PartsFolder:
         record["frames"] = [_frame_record(poses) for poses in part.frames]
         for frame, ids in zip(record["frames"], part.track_ids, strict=False):
             frame["track_ids"] = ids.tolist()
-        write_text_atomic(self._path(source), json.dumps(record, separators=(",", ":")))
+        write_text_atomic(self.path(source), json.dumps(record, separators=(",", ":")))
 
     def read(self, source: Source) -> Part:
         """Return the part of a source that is not missing."""
@@ -112,12 +112,13 @@ class PartsFolder:
         for source in sources:
             yield source, self.read(source)
 
-    def _path(self, source: Source) -> Path:
+    def path(self, source: Source) -> Path:
+        """Return the file of a source's part."""
         return self.folder / f"{source.name}.json"
 
     def _record(self, source: Source) -> dict[str, Any] | None:
         try:
-            record = json.loads(self._path(source).read_text(encoding="utf-8"))
+            record = json.loads(self.path(source).read_text(encoding="utf-8"))
             stamp = source.stamp()
         except (OSError, ValueError):
             return None

@@ -23,7 +23,7 @@ from pose_project.inference.tracking import PoseTracker
 from pose_project.inference.video import VideoReader, open_video
 from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import UnreadablePhotoError
-from pose_project.utils.files import atomic_path
+from pose_project.utils.files import atomic_path, remove_leftovers
 from pose_project.visualization import PoseVisualizer
 
 _T = TypeVar("_T")
@@ -60,9 +60,13 @@ class Drawing:
         )
         return visualizer.draw_instance_predictions(instances).get_image()[:, :, ::-1]
 
+    def path(self, source: Source) -> Path:
+        """Return the file that a source is drawn into."""
+        return self.folder / source.drawn_name
+
     def write_photo(self, source: Source, image_bgr: np.ndarray, poses: Poses) -> None:
         """Draw a photo's people and write it in the format that its name says."""
-        path = self.folder / source.drawn_name
+        path = self.path(source)
         picture = np.ascontiguousarray(self.draw(image_bgr, poses))
         with atomic_path(path) as temporary:
             temporary.write_bytes(cv2.imencode(path.suffix, picture)[1].tobytes())
@@ -99,6 +103,10 @@ def predict_sources(
         drawing: None to draw nothing.
         batch_size: photos, or frames of a video, that go through the model together.
     """
+    for source in sources:
+        remove_leftovers(parts.path(source))
+        if drawing:
+            remove_leftovers(drawing.path(source))
     photos = [source for source in sources if not source.is_video]
     videos = [source for source in sources if source.is_video]
     with tqdm(total=len(sources), disable=None, unit="file") as progress:
@@ -141,7 +149,7 @@ def _predict_video(
     reader = VideoReader(source.path)
     frames: list[Poses] = []
     track_ids: list[np.ndarray] = []
-    target = open_video(drawing.folder / source.drawn_name) if drawing else nullcontext()
+    target = open_video(drawing.path(source)) if drawing else nullcontext()
     with target as video, tqdm(disable=None, unit="frame", leave=False) as progress:
         for batch in _batches(reader, batch_size):
             for image, poses in zip(batch, predictor.predict(batch), strict=True):

@@ -15,7 +15,7 @@ from pose_project.structures.oks import AREA_SHARE
 
 # Standard deviations as shares of a person's height: of what a detection says about the place, of
 # the change of the velocity from one frame to the next, and of the velocity of someone new.
-_PLACE, _PUSH, _NEW_VELOCITY = 0.03, 0.01, 0.1
+_PLACE, _PUSH, _NEW_VELOCITY = 0.015, 0.005, 0.1
 
 
 @dataclass
@@ -59,9 +59,10 @@ class PoseTracker:
     Each track is moved on by a Kalman filter (Bewley et al., Simple Online and Realtime Tracking,
     ICIP 2016, section 3.2). Tracks and people are then matched so that the sum of their
     similarities is largest (Hungarian method): the mean of the OKS of the poses and the IoU of the
-    boxes. Distances within what the filter is unsure of count less, which is what finds people
-    again after they were hidden. People below ``start_score`` are only offered to the tracks that
-    are left, and never start one (Zhang et al., ByteTrack, ECCV 2022, section 3).
+    boxes, times the squared ratio of the heights. Distances within what the filter is unsure of
+    count less, which finds people again after they were hidden; heights tell them apart then.
+    People below ``start_score`` are only offered to the tracks that are left, and never start one
+    (Zhang et al., ByteTrack, ECCV 2022, section 3).
 
     Args:
         schema: of the K keypoints; its sigmas make the OKS.
@@ -76,7 +77,7 @@ class PoseTracker:
         schema: KeypointSchema,
         start_score: float = 0.5,
         keep_score: float = 0.1,
-        min_similarity: float = 0.25,
+        min_similarity: float = 0.05,
         max_unseen: int = 30,
     ) -> None:
         self._schema = schema
@@ -117,7 +118,7 @@ class PoseTracker:
         rows, columns = linear_sum_assignment(similarity, maximize=True)
         matched = set()
         for row, column in zip(rows, columns, strict=True):
-            if similarity[row, column] >= self._min_similarity:
+            if similarity[row, column] > 0:
                 person = people[column]
                 tracks[row].update(*_place(poses, person))
                 numbers[person] = tracks[row].number
@@ -141,15 +142,18 @@ class PoseTracker:
         points = poses.keypoints[people, :, :2].astype(np.float64)
         for row, track in enumerate(tracks):
             alike = (_iou(track.box, boxes) + self._oks(track, boxes, points)) / 2
-            similarity[row] = np.where(poses.classes[people] == track.class_index, alike, 0)
+            alike *= _height_ratio(track.box, boxes) ** 2
+            is_near = alike >= self._min_similarity
+            is_alike = is_near & (poses.classes[people] == track.class_index)
+            similarity[row] = np.where(is_alike, alike, 0)
         return similarity
 
     def _oks(self, track: _Track, boxes: np.ndarray, points: np.ndarray) -> np.ndarray:
         """Return (N,) OKS with a track, whose place is uncertain."""
         rows = list(self._schema.class_rows(track.class_index))
-        areas = AREA_SHARE * np.stack([_area(boxes), np.broadcast_to(_area(track.box), len(boxes))])
+        areas = AREA_SHARE * (_area(boxes) + _area(track.box)) / 2
         squared = ((points[:, rows] - track.points[rows]) ** 2).sum(axis=2)
-        variances = (2 * self._sigmas[rows]) ** 2 * areas.mean(axis=0)[:, None]
+        variances = (2 * self._sigmas[rows]) ** 2 * areas[:, None]
         variances += track.covariance[0, 0] + np.spacing(1)
         return np.exp(-squared / variances / 2).mean(axis=1)
 
@@ -160,6 +164,12 @@ def _place(poses: Poses, person: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _area(boxes: np.ndarray) -> np.ndarray:
     return np.maximum(boxes[..., 2:] - boxes[..., :2], 1).prod(axis=-1)
+
+
+def _height_ratio(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Return (N,) in 0..1: the shorter of one box and (N, 4) over the taller."""
+    one, heights = (np.maximum(each[..., 3] - each[..., 1], 1) for each in (box, boxes))
+    return np.minimum(one, heights) / np.maximum(one, heights)
 
 
 def _iou(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:

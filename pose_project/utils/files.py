@@ -1,5 +1,6 @@
 """Files that are either whole or not there."""
 
+import glob
 import os
 import tempfile
 from collections.abc import Iterator
@@ -29,6 +30,13 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: str | Path) -> None:
+    """Remove what writes of ``path`` left that were killed; nobody may be writing it."""
+    path = Path(path)
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        leftover.unlink(missing_ok=True)
 
 
 def write_text_atomic(path: str | Path, text: str) -> None:

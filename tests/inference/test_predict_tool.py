@@ -165,6 +165,8 @@ def test_goes_on_where_it_was(predict: Run, folder: Path, tmp_path: Path, capsys
     before = {path: path.stat().st_mtime_ns for path in (out / "parts").rglob("*.json")}
     (out / "parts/z.jpg.json").unlink()
     (out / "results.json").unlink()
+    for leftover in ("parts/.z.jpg.json.abc.tmp", "drawn/.z.jpg.abc.tmp"):  # of a killed write
+        (out / leftover).write_text("half")
     capsys.readouterr()
     assert predict(*everything) == 0
     assert "4 of them earlier" in capsys.readouterr().out
@@ -201,6 +203,7 @@ def test_other_settings_are_refused(
     ("arguments", "message"),
     [
         (("--input", "nothing.jpg"), "no file or folder at nothing.jpg"),
+        (("--input", ""), "an --input is empty"),
         (("--input", "train.device=cpu"), "goes to the end"),
         (("--input", "nothing*.jpg"), "matches no photos or videos"),
         (("--input", "docs/benchmarks/*.json"), "matches no photos or videos"),

@@ -166,6 +166,15 @@ def test_keypoint_scores_may_exceed_one() -> None:
     assert_colour(draw_predictions(arms_predicted([40.0] * 5)), ARMS_XY[3], LEFT)
 
 
+def test_track_ids_are_labels() -> None:
+    plain, followed = arms_predicted([0.9] * 5), arms_predicted([0.9] * 5)
+    followed.track_ids = torch.tensor([12] * len(followed))
+    nobody = arms_predicted([0.9] * 5)
+    nobody.track_ids = torch.tensor([0] * len(nobody))
+    assert (draw_predictions(followed) != draw_predictions(plain)).any()
+    assert (draw_predictions(nobody) == draw_predictions(plain)).all()
+
+
 def test_score_threshold() -> None:
     instances = arms_predicted([0.9] * 5)
     instances.scores[:] = 0.6
