@@ -23,7 +23,14 @@ from pose_project.serving.answers import (
     describe_poses,
 )
 from pose_project.serving.batching import BatchingPredictor
-from pose_project.serving.limits import FORMATS, ClientRates, Limits, decode_upload, read_body
+from pose_project.serving.limits import (
+    FORMATS,
+    HANG_UP,
+    ClientRates,
+    Limits,
+    decode_upload,
+    read_body,
+)
 
 _PHOTO = {"schema": {"type": "string", "format": "binary"}}
 _BODY = {"required": True, "content": {f"image/{kind}": _PHOTO for kind in FORMATS.values()}}
@@ -138,7 +145,7 @@ class _Slots:
 
 def _later(code: int, reason: str, seconds: float) -> HTTPException:
     wait = math.ceil(seconds)
-    headers = {"Retry-After": str(wait)}
+    headers = {"Retry-After": str(wait), **HANG_UP}
     return HTTPException(code, f"{reason}; try again in {wait} s", headers=headers)
 
 

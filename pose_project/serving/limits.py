@@ -17,6 +17,8 @@ from pose_project.data.photo_reading import decode_photo
 FORMATS = {"JPEG": "jpeg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "GIF": "gif"}
 Image.init()  # loads the decoders; asking for one that is not loaded is an error
 _EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
+HANG_UP = {"Connection": "close"}
+"""Header of an answer given before all of the body was read: the rest is not waited for."""
 _MAX_ASPECT = 100  # resizing to the model's size must leave at least a pixel of the shorter side
 _MAX_CLIENTS = 10_000
 
@@ -84,7 +86,7 @@ async def read_body(chunks: AsyncIterator[bytes], announced: str | None, limits:
     Raises:
         HTTPException: 413, 408 or, for nothing at all, 422.
     """
-    too_large = HTTPException(413, f"the file is larger than {limits.max_bytes} bytes")
+    too_large = HTTPException(413, f"the file is larger than {limits.max_bytes} bytes", HANG_UP)
     if announced is not None and announced.isdigit() and int(announced) > limits.max_bytes:
         raise too_large
     data = bytearray()
@@ -96,7 +98,7 @@ async def read_body(chunks: AsyncIterator[bytes], announced: str | None, limits:
                 data += chunk
     except TimeoutError:
         message = f"the upload took longer than {limits.upload_seconds:g} s"
-        raise HTTPException(408, message) from None
+        raise HTTPException(408, message, HANG_UP) from None
     if not data:
         raise HTTPException(422, "the body is empty: send a photo's bytes")
     return bytes(data)
