@@ -1,16 +1,21 @@
 """From a photo's file to its pixels."""
 
 import io
+import itertools
+import re
 from typing import Any
 
 import cv2
 import numpy as np
 from detectron2.data import detection_utils
 from detectron2.utils.file_io import PathManager
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from pose_project.utils.errors import UnreadablePhotoError
 
+_START, _END, _SCAN, _RESTART_INTERVAL = 0xD8, 0xD9, 0xDA, 0xDD  # JPEG's markers follow a 0xFF
+_MARKER_AFTER_SCAN = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")  # 0xFF 0x00 is data
+_RESTART = re.compile(rb"\xff([\xd0-\xd7])")
 _ORIENTATION = 0x0112  # EXIF's number of this field; 2 to 8 are turned or mirrored
 
 
@@ -35,6 +40,9 @@ def read_photo(photo: dict[str, Any], image_format: str) -> np.ndarray:
         with PathManager.open(photo["file_name"], "rb") as stream:
             image = decode_photo(stream.read(), image_format)
         detection_utils.check_image_size(photo, image)
+    except UnidentifiedImageError as error:  # its text is about an object in memory
+        reason = "it is no photo of a known kind"
+        raise UnreadablePhotoError(f"{photo['file_name']} cannot be used: {reason}") from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         reason = " ".join(str(error).split())
         raise UnreadablePhotoError(f"{photo['file_name']} cannot be used: {reason}") from error
@@ -69,7 +77,7 @@ def _decode_common_jpeg(data: bytes, image_format: str) -> np.ndarray | None:
     which OpenCV fills with grey without an error. Pillow's look at the header is kept for all: it
     refuses files that announce more pixels than fit into memory.
     """
-    if not (data.startswith(b"\xff\xd8\xff") and data.endswith(b"\xff\xd9")):
+    if not _has_markers_in_order(data):
         return None
     with Image.open(io.BytesIO(data)) as header:
         is_turned = header.getexif().get(_ORIENTATION) in range(2, 9)
@@ -79,3 +87,30 @@ def _decode_common_jpeg(data: bytes, image_format: str) -> np.ndarray | None:
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     is_rgb = image is not None and image_format == "RGB"
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if is_rgb else image
+
+
+def _has_markers_in_order(data: bytes) -> bool:
+    """Return whether these are the bytes of a JPEG whose segments lead to its end, and no further.
+
+    Where a marker stands in the midst of pixels, as in damaged files, OpenCV goes on with made-up
+    ones, and Pillow raises an error.
+    """
+    if not data.startswith(bytes([0xFF, _START])):
+        return False
+    place, has_restarts = 2, False
+    while place + 4 <= len(data):
+        if data[place] != 0xFF:
+            return False
+        marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4])
+        place += 2 + length
+        has_restarts |= marker == _RESTART_INTERVAL
+        if marker == _SCAN:
+            following = _MARKER_AFTER_SCAN.search(data, place)
+            if following is None:
+                return False
+            restarts = [each[0] for each in _RESTART.findall(data, place, following.start())]
+            in_order = itertools.islice(itertools.cycle(range(0xD0, 0xD8)), len(restarts))
+            if restarts != list(in_order) or (restarts and not has_restarts):
+                return False
+            place = following.end() - 2
+    return data[place:] == bytes([0xFF, _END])

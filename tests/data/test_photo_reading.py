@@ -57,7 +57,7 @@ def test_jpegs(tmp_path, scene, name, image_format, monkeypatch):
     def pillow(*args, **kwargs):
         raise AssertionError("this is a common JPEG")
 
-    monkeypatch.setattr(photo_reading.detection_utils, "read_image", pillow)
+    monkeypatch.setattr(photo_reading.detection_utils, "convert_PIL_to_numpy", pillow)
     assert np.array_equal(
         read_photo({"file_name": str(tmp_path / "a.jpg")}, image_format), expected
     )
@@ -88,6 +88,18 @@ def test_what_comes_after_the_end(tmp_path, scene):
     scene.save(tmp_path / "a.jpg")
     (tmp_path / "b.jpg").write_bytes((tmp_path / "a.jpg").read_bytes() + b"\0trailer")
     assert assert_as_detectron2(tmp_path / "b.jpg") is not None
+
+
+@pytest.mark.parametrize("restarts", [{}, {"restart_marker_rows": 1}])
+@pytest.mark.parametrize("byte", [0xD0, 0xD9, 0xDA, 0xFF])
+def test_markers_in_the_midst_of_pixels(tmp_path, scene, byte, restarts):
+    """OpenCV alone would make up the pixels after them."""
+    scene.save(tmp_path / "a.jpg", **restarts)
+    content = (tmp_path / "a.jpg").read_bytes()
+    for place in range(len(content) // 2, len(content) - 40, 97):
+        damaged = content[:place] + bytes([0xFF, byte]) + content[place + 2 :]
+        (tmp_path / "b.jpg").write_bytes(damaged)
+        assert_as_detectron2(tmp_path / "b.jpg")
 
 
 @settings(
@@ -121,4 +133,13 @@ def test_opencv_is_told_to_turn_nothing(tmp_path, scene):
     exif[0x0112] = 6
     scene.save(tmp_path / "a.jpg", exif=exif)
     assert cv2.imread(str(tmp_path / "a.jpg")).shape == (101, 75, 3)
-    assert photo_reading._read_common_jpeg(str(tmp_path / "a.jpg"), "BGR") is None
+    assert photo_reading._decode_common_jpeg((tmp_path / "a.jpg").read_bytes(), "BGR") is None
+
+
+def test_what_is_no_photo_is_said_so(tmp_path):
+    note = tmp_path / "note.jpg"
+    note.write_text("no photo")
+    with pytest.raises(
+        UnreadablePhotoError, match=r"note\.jpg cannot be used: it is no photo of a known kind$"
+    ):
+        read_photo({"file_name": str(note)}, "BGR")
