@@ -106,7 +106,8 @@ def _has_markers_in_order(data: bytes) -> bool:
         has_restarts |= marker == _RESTART_INTERVAL
         if marker == _SCAN:
             end = len(data) - 2
-            if data.count(b"\xff", place, end) == data.count(b"\xff\x00", place, end):
+            markers = data.count(b"\xff", place, end) - data.count(b"\xff\x00", place, end)
+            if place < end and not markers:
                 place = end  # the usual photo has one scan without a marker in it
                 continue
             following = _MARKER_AFTER_SCAN.search(data, place)
