@@ -32,7 +32,7 @@ demo: setup
 	    dataloader.test.dataset.names=synthetic_full_val_100
 	rm -rf $(DEMO)/predicted
 	$(RUN) tools/predict.py --config-file configs/quick/synthetic.py --weights $(DEMO)/model_final.pth \
-	    --input "$$(ls -t "$${POSE_PROJECT_CACHE:-$$HOME/.cache/pose_project}"/synthetic_demo_val_*/val2017/000001000001.jpg | head -n 1)" \
+	    --input "$$(ls -t "$${POSE_PROJECT_CACHE:-$$HOME/.cache/pose_project}"/synthetic_demo_val_*/val2017/000001000006.jpg | head -n 1)" \
 	    --output $(DEMO)/predicted
 	@echo "Tables above; log, curves, weights and pictures are in $(DEMO)"
 
