@@ -12,12 +12,15 @@ pytestmark = pytest.mark.integration
 
 def test_32_clients(server):
     photo = photo_bytes(0)
-    put_under_load(server.port, photo, 4)  # allocators and threads have what they need
-    before = server.rss_mb()
-    seconds, codes = put_under_load(server.port, photo, 12)
-    assert len(codes) > 50 and set(codes) == {200}
-    assert server.rss_mb() - before < 60
-    assert seconds[-1] < 30
+    put_under_load(server.port, photo, 6)  # allocators and threads have what they need
+    before, after = server.rss_mb(), []
+    for _ in range(4):
+        seconds, codes = put_under_load(server.port, photo, 3)
+        assert len(codes) > 10 and set(codes) == {200}
+        assert seconds[-1] < 30
+        after.append(server.rss_mb())
+    # what allocators keep comes and goes, 80 MB within minutes; what leaks only grows
+    assert min(after[1:]) - before < 100, after
 
 
 def test_everyone_gets_the_poses_of_their_own_photo_under_load(server):
