@@ -13,7 +13,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["pose_project", "pose_project.*"]),
-    package_data={"pose_project.analysis": ["*.jinja"], "pose_project.serving": ["*.html"]},
+    package_data={
+        "pose_project.extras.report": ["*.jinja"],
+        "pose_project.extras.serve": ["*.html"],
+    },
     # Detectron2 is not listed: the package index has none of that name. It is imported, and an
     # installed one is kept; tools/install_detectron2.py installs one where there is none.
     install_requires=[
@@ -51,6 +54,7 @@ setup(
             "playwright>=1.50",
             "pytest>=8",
             "pytest-benchmark>=5",
+            "pytest-xdist>=3.6",
             "ruff>=0.8",
         ],
     },

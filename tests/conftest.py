@@ -1,13 +1,11 @@
 """Fixtures shared by all tests: real data when it is there, tiny COCO files when it is not."""
 
-import importlib.util
 import json
 import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 
 import cv2
 import numpy as np
@@ -16,23 +14,14 @@ import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.utils.events import EventStorage
 from detectron2.utils.logger import setup_logger
+from helpers.repository import ROOT
+from helpers.runs import TINY
+from omegaconf import DictConfig
 
+from pose_project.config.loading import load_config
+from pose_project.engine import PoseTrainer
 from pose_project.engine.run_folder import LOGGERS
 from pose_project.structures import COCO_PERSON
-
-ROOT = Path(__file__).resolve().parent.parent
-
-# A run of seconds: few and small photos, on the CPU.
-TINY_RUN = [
-    "dataloader.train.dataset.names=synthetic_demo_train_12",
-    "dataloader.test.dataset.names=synthetic_demo_val_5",
-    "dataloader.train.total_batch_size=2",
-    "dataloader.train.mapper.augmentations.0.short_edge_length=96",
-    "dataloader.test.mapper.augmentations.0.short_edge_length=96",
-    "train.visualizations=0",
-    "train.report=False",
-    "train.device=cpu",
-]
 
 # Models of a few channels gain nothing from threads, and threads that wait for each other on a busy
 # machine make the tests many times slower.
@@ -88,33 +77,6 @@ def storage() -> Iterator[EventStorage]:
         yield opened
 
 
-def load_tool(name: str) -> ModuleType:
-    """Import a file of ``tools/``, which is no package."""
-    spec = importlib.util.spec_from_file_location(f"tool_{name}", ROOT / "tools" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def person(
-    image_id: int = 1, annotation_id: int = 1, num_keypoints: int = 17, **changes: object
-) -> dict:
-    """One annotation with every keypoint visible on a diagonal through its box."""
-    ramp = np.linspace(12, 40, num_keypoints)
-    keypoints = np.stack([ramp, ramp + 5, np.full(num_keypoints, 2)], axis=1)
-    annotation = {
-        "id": annotation_id,
-        "image_id": image_id,
-        "category_id": 1,
-        "iscrowd": 0,
-        "bbox": [10, 15, 34, 34],
-        "area": 900.0,
-        "num_keypoints": num_keypoints,
-        "keypoints": keypoints.flatten().tolist(),
-    }
-    return {**annotation, **changes}
-
-
 @pytest.fixture
 def write_dataset(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
     """Write a COCO JSON and its photos; return the paths of JSON and folder."""
@@ -141,3 +103,26 @@ def write_dataset(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
         return json_file, photos
 
     return write
+
+
+@pytest.fixture
+def tiny_config(tmp_path: Path) -> Callable[..., DictConfig]:
+    def make(*overrides: str, folder: str = "run") -> DictConfig:
+        config = str(ROOT / "configs/quick/synthetic.py")
+        return load_config(config, [*TINY, f"train.output_dir={tmp_path / folder}", *overrides])
+
+    return make
+
+
+@pytest.fixture
+def start(tiny_config) -> Callable[..., PoseTrainer]:
+    """Build a trainer for a tiny run, ready to train."""
+
+    def make(*overrides: str, folder: str = "run", resume: bool = False) -> PoseTrainer:
+        cfg = tiny_config(*overrides, folder=folder)
+        Path(cfg.train.output_dir).mkdir(exist_ok=True)
+        trainer = PoseTrainer(cfg)
+        trainer.resume_or_load(resume=resume)
+        return trainer
+
+    return make

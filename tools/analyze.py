@@ -14,8 +14,8 @@ from pathlib import Path
 
 from detectron2.utils.logger import setup_logger
 
-from pose_project.analysis import analyse, require_plotly, write_report
 from pose_project.evaluation import format_table
+from pose_project.extras.report import analyse, require_plotly, write_report
 from pose_project.utils.cli import run_tool
 from pose_project.utils.errors import InputError
 

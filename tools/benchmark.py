@@ -42,7 +42,9 @@ from detectron2.utils.logger import setup_logger
 from omegaconf import DictConfig
 from tabulate import tabulate
 
-from pose_project.benchmark import (
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks is not installed
+
+from benchmarks import (
     Comparison,
     measure_accuracy,
     measure_answers,
@@ -57,7 +59,7 @@ from pose_project.benchmark import (
     write_coco_sized_json,
     write_report,
 )
-from pose_project.benchmark.coco_size import NUM_PEOPLE, NUM_PHOTOS
+from benchmarks.coco_size import NUM_PEOPLE, NUM_PHOTOS
 from pose_project.engine import load_config
 from pose_project.inference import PosePredictor
 from pose_project.utils.cli import EXIT_OK, run_tool

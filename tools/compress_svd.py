@@ -28,25 +28,25 @@ from detectron2.utils.logger import setup_logger
 from omegaconf import DictConfig
 from torch import nn
 
-from pose_project.benchmark.rank_survey import (
+from pose_project.checkpoint import PoseCheckpointer
+from pose_project.config.loading import plain_config
+from pose_project.engine import PoseTrainer, load_config
+from pose_project.engine.checks import check_evaluation
+from pose_project.engine.launch import resolve_device
+from pose_project.extras.svd.compression import build_low_rank_head, full_box_head, low_rank_config
+from pose_project.extras.svd.rank_curves import plot_rank_curves
+from pose_project.extras.svd.rank_survey import (
     REPEATS,
     HeadFigures,
     format_survey,
     survey_panels,
     survey_ranks,
 )
-from pose_project.checkpoint import PoseCheckpointer
-from pose_project.engine import PoseTrainer, load_config
-from pose_project.engine.checks import check_evaluation
-from pose_project.engine.compression import build_low_rank_head, full_box_head, low_rank_config
-from pose_project.engine.config import plain_config
-from pose_project.engine.launch import resolve_device
 from pose_project.modeling.svd import LinearSVD, check_rank
 from pose_project.utils.cli import run_tool
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import atomic_path
 from pose_project.utils.provenance import device_name
-from pose_project.visualization.rank_curves import plot_rank_curves
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from detectron2.utils.logger import setup_logger
 
-from pose_project.data.converters import coco_to_yolo, yolo_to_coco
+from pose_project.extras.converters import coco_to_yolo, yolo_to_coco
 from pose_project.utils.cli import run_tool
 from pose_project.utils.errors import InputError
 

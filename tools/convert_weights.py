@@ -15,7 +15,7 @@ from pathlib import Path
 from detectron2.utils.logger import setup_logger
 
 from pose_project.checkpoint.checkpointer import load_tensors, write_checkpoint
-from pose_project.checkpoint.torchvision_weights import (
+from pose_project.extras.converters.torchvision_weights import (
     DETECTRON2_BN_EPS,
     from_torchvision,
     to_torchvision,

@@ -20,14 +20,14 @@ from pathlib import Path
 
 from detectron2.utils.logger import setup_logger
 
-from pose_project.data.doctor import Examination, examine
-from pose_project.data.doctor.categories import schema_of
-from pose_project.data.doctor.comparison import read_schemas
-from pose_project.data.doctor.fixing import check_output, write_corrected
-from pose_project.data.doctor.page import Example, choose_examples, write_page
+from pose_project.extras.doctor import Examination, examine
+from pose_project.extras.doctor.check_categories import schema_of
+from pose_project.extras.doctor.check_expected import read_schemas
+from pose_project.extras.doctor.drawn_annotation import draw_annotation
+from pose_project.extras.doctor.fixing import check_output, write_corrected
+from pose_project.extras.doctor.page import Example, choose_examples, write_page
 from pose_project.utils.cli import run_tool
 from pose_project.utils.errors import InputError
-from pose_project.visualization.annotated_photo import draw_annotation
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -29,9 +29,8 @@ import torch
 from detectron2.config import instantiate
 from detectron2.utils.logger import setup_logger
 
-from pose_project.data.synthetic.dataset import synthetic_photo
 from pose_project.engine import load_config
-from pose_project.export import (
+from pose_project.extras.export import (
     FILES,
     Agreement,
     DisagreementError,
@@ -44,6 +43,7 @@ from pose_project.export import (
     describe,
     export_model,
 )
+from pose_project.extras.synthetic.generation import synthetic_photo
 from pose_project.inference.model import load_categories, load_model
 from pose_project.utils.cli import run_tool
 from pose_project.utils.errors import InputError

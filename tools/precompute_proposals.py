@@ -17,8 +17,9 @@ import numpy as np
 from detectron2.utils.logger import setup_logger
 
 from pose_project.data import get_dataset_dicts
-from pose_project.data.proposals import MODES, precompute_proposals
-from pose_project.evaluation import proposal_recall
+from pose_project.extras.selective_search.precompute import precompute_proposals
+from pose_project.extras.selective_search.recall import proposal_recall
+from pose_project.extras.selective_search.search import MODES
 from pose_project.utils.cli import run_tool
 
 

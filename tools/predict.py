@@ -24,12 +24,12 @@ from pathlib import Path
 from detectron2.utils.logger import setup_logger
 
 from pose_project.engine import load_config
-from pose_project.inference.inputs import Source, find_sources
+from pose_project.inference.finished_parts import PartsFolder, settings_of
 from pose_project.inference.model import load_categories, schema_of
 from pose_project.inference.outputs import ImageIds, write_coco, write_csv
-from pose_project.inference.parts import PartsFolder, settings_of
 from pose_project.inference.predictor import PosePredictor
 from pose_project.inference.run import Drawing, own_share, predict_sources, use_own_gpu
+from pose_project.inference.sources import Source, find_sources
 from pose_project.inference.video import pyav
 from pose_project.utils.cli import run_tool
 from pose_project.utils.errors import InputError

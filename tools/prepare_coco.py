@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from detectron2.utils.logger import setup_logger
 
-from pose_project.data.download import (
+from pose_project.extras.coco_download import (
     COCO_2017,
     COCO_SERVER,
     Dataset,

@@ -3,16 +3,19 @@
     python tools/scaling.py --config-file configs/keypoint_rcnn_R50_FPN_46ep.py --image-seconds S
 
 S is what one photo of training takes on one GPU: the "time" of metrics.json over the batch size.
-The model of communication is that of pose_project/benchmark/scaling.py.
+The model of communication is that of benchmarks/scaling.py.
 """
 
 import argparse
 import sys
+from pathlib import Path
 
 from detectron2.config import instantiate
 from tabulate import tabulate
 
-from pose_project.benchmark.scaling import estimate
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks is not installed
+
+from benchmarks.scaling import estimate
 from pose_project.engine import load_config
 from pose_project.utils.cli import run_tool
 from pose_project.utils.errors import InputError

@@ -63,8 +63,8 @@ def get_parser() -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> None:
     """Load the model and serve it."""
     try:
-        from pose_project.serving import Limits, build_app, serve
-        from pose_project.serving.server import open_port
+        from pose_project.extras.serve import Limits, build_app, serve
+        from pose_project.extras.serve.server import open_port
     except ModuleNotFoundError as error:
         raise InputError(f"{error.name} is missing: pip install -e '.[serve]'") from error
     for name in ("max_mb", "max_megapixels", "max_waiting", "max_batch"):

@@ -15,7 +15,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pose_project.benchmark.soak import (
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks is not installed
+
+from benchmarks.soak import (
     damage_checkpoints,
     fuzz,
     memory_slope,

@@ -80,7 +80,7 @@ def explain(cfg: DictConfig, results: dict[str, dict[str, float]] | None) -> Non
     if not cfg.train.report or not comm.is_main_process() or "keypoints" not in (results or {}):
         return
     # here, since a run that has just begun needs none of it
-    from pose_project.analysis import analyse, write_report
+    from pose_project.extras.report import analyse, write_report
 
     dataset = MetadataCatalog.get(cfg.dataloader.test.dataset.names)
     output_dir = Path(cfg.train.output_dir)

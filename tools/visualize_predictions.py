@@ -22,7 +22,7 @@ from detectron2.config import instantiate
 from detectron2.utils.logger import setup_logger
 from tqdm import tqdm
 
-from pose_project.data.photo_reading import read_photo
+from pose_project.data.image_reading import read_photo
 from pose_project.engine import load_config
 from pose_project.inference import PosePredictor, Poses
 from pose_project.utils.cli import run_tool

@@ -14,7 +14,7 @@ import torch
 from detectron2.checkpoint import DetectionCheckpointer
 from fvcore.common.checkpoint import _IncompatibleKeys as IncompatibleKeys
 
-from pose_project.checkpoint.unpickling import load_pickled_weights
+from pose_project.checkpoint.pickled_weights import load_pickled_weights
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import atomic_path, write_text_atomic
 from pose_project.utils.provenance import collect_provenance, sha256_of

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pose_project.data.doctor import log_findings
 from pose_project.data.filling import BOX_MARGIN, fill_annotation, has_box
-from pose_project.data.reading import read_json
+from pose_project.extras.doctor import log_findings
 from pose_project.structures import KeypointSchema, merge_schemas
 from pose_project.structures.oks import AREA_SHARE
 from pose_project.utils.errors import InputError
+from pose_project.utils.json_files import read_json
 
 logger = logging.getLogger(__name__)
 

@@ -23,12 +23,12 @@ from pose_project.data.annotation_files import (
     keypoint_categories,
     read_schema,
 )
-from pose_project.data.proposals import add_proposals
-from pose_project.data.reading import collection_paused
+from pose_project.data.proposal_files import add_proposals
 from pose_project.data.validation import check_dataset_dicts, check_keypoints
 from pose_project.structures import COCO_PERSON, KeypointSchema
 from pose_project.structures.schema import ESTIMATED_SIGMA
 from pose_project.utils.errors import InputError
+from pose_project.utils.json_files import collection_paused
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def resolve_dataset(name: str) -> Any:
     synthetic = _SYNTHETIC_NAME.fullmatch(name)
     if synthetic and name not in DatasetCatalog:
         # here, since who has photos of their own need not wait for its modules
-        from pose_project.data.synthetic import ensure_synthetic_dataset
+        from pose_project.extras.synthetic import ensure_synthetic_dataset
 
         level, split, num_photos = synthetic.groups()
         root = ensure_synthetic_dataset(level, split, int(num_photos))

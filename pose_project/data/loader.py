@@ -19,7 +19,7 @@ from detectron2.data import DatasetFromList
 from detectron2.utils import comm
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from pose_project.data.packing import pack, unpack
+from pose_project.data.collate import pack, unpack
 from pose_project.data.sampler import PositionalBatchSampler
 from pose_project.utils.errors import (
     InputError,

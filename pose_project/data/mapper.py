@@ -17,15 +17,15 @@ from detectron2.structures import (
     PolygonMasks,
 )
 
-from pose_project.data.augmentation.photo import AugmentedPhoto
-from pose_project.data.moving import (
+from pose_project.data.annotation_transforms import (
     is_mirror,
     linear_part,
     move_boxes,
     move_keypoints,
     move_mask,
 )
-from pose_project.data.photo_reading import read_photo
+from pose_project.data.augmentation.augmented_image import AugmentedPhoto
+from pose_project.data.image_reading import read_photo
 from pose_project.utils.errors import InputError
 
 

@@ -1,7 +1,7 @@
 """Configs, schedules and the trainer."""
 
-from pose_project.engine.config import load_config
-from pose_project.engine.schedule import WarmupCosine, WarmupMultiStep
+from pose_project.config.loading import load_config
+from pose_project.config.schedule import WarmupCosine, WarmupMultiStep
 from pose_project.engine.trainer import PoseTrainer
 
 __all__ = ["PoseTrainer", "WarmupCosine", "WarmupMultiStep", "load_config"]

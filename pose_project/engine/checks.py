@@ -8,8 +8,8 @@ from detectron2.data import MetadataCatalog
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import nn
 
+from pose_project.config.loading import build
 from pose_project.data import get_schema
-from pose_project.engine.config import build
 from pose_project.evaluation.tables import METRICS
 from pose_project.utils.errors import InputError
 

@@ -21,6 +21,7 @@ from torch.optim import Optimizer
 from tqdm import tqdm
 
 from pose_project.checkpoint import PoseCheckpointer
+from pose_project.config.loading import build, plain_config
 from pose_project.data import get_categories, get_schema
 from pose_project.data.loader import TrainLoader, seed_everything
 from pose_project.engine.checks import (
@@ -29,7 +30,6 @@ from pose_project.engine.checks import (
     check_proposals,
     check_train_settings,
 )
-from pose_project.engine.config import build, plain_config
 from pose_project.engine.default_hooks import default_hooks, evaluation_period
 from pose_project.engine.hooks.drawing import draw_predictions
 from pose_project.engine.launch import distribute, resolve_device

@@ -1,8 +1,7 @@
 """COCO evaluation and its tables."""
 
 from pose_project.evaluation.evaluator import PoseEvaluator
-from pose_project.evaluation.recall import proposal_recall
 from pose_project.evaluation.scoring import score_results
 from pose_project.evaluation.tables import METRICS, format_table
 
-__all__ = ["METRICS", "PoseEvaluator", "format_table", "proposal_recall", "score_results"]
+__all__ = ["METRICS", "PoseEvaluator", "format_table", "score_results"]

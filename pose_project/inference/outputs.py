@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pose_project.data.reading import read_json
 from pose_project.evaluation.results import to_dataset_categories
-from pose_project.inference.inputs import Source
-from pose_project.inference.parts import Part
+from pose_project.inference.finished_parts import Part
+from pose_project.inference.sources import Source
 from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import atomic_path, write_text_atomic
+from pose_project.utils.json_files import read_json
 
 SourceParts = Iterable[tuple[Source, Part]]
 _CSV_HEADER = [

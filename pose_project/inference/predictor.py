@@ -8,10 +8,10 @@ import numpy as np
 from omegaconf import DictConfig
 from torch import Tensor
 
-from pose_project.data.augmentation.photo import AugmentedPhoto
+from pose_project.config.loading import build
+from pose_project.data.augmentation.augmented_image import AugmentedPhoto
 from pose_project.data.mapper import KeypointMapper, to_planes
 from pose_project.engine import load_config
-from pose_project.engine.config import build
 from pose_project.evaluation.results import to_dataset_categories
 from pose_project.inference.model import load_categories, load_model
 from pose_project.inference.poses import Poses

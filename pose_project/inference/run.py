@@ -14,11 +14,11 @@ import torch
 import torch.distributed as dist
 from tqdm import tqdm
 
-from pose_project.data.photo_reading import read_photo
-from pose_project.inference.inputs import Source
-from pose_project.inference.parts import Part, PartsFolder
+from pose_project.data.image_reading import read_photo
+from pose_project.inference.finished_parts import Part, PartsFolder
 from pose_project.inference.poses import Poses
 from pose_project.inference.predictor import PosePredictor
+from pose_project.inference.sources import Source
 from pose_project.inference.tracking import PoseTracker
 from pose_project.inference.video import VideoReader, open_video
 from pose_project.structures import KeypointSchema

@@ -12,8 +12,8 @@ from detectron2.modeling.roi_heads.keypoint_head import KRCNNConvDeconvUpsampleH
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from pose_project.modeling.answers import BetterAnswers
 from pose_project.modeling.pooling import use_channels_last_pooling
+from pose_project.modeling.test_time import BetterAnswers
 from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
-from pose_project.benchmark import (
+from benchmarks import (
     Comparison,
     evaluation_speed,
     inference_speed,

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 import pytest
 import torch
-from conftest import ROOT
+from helpers.repository import ROOT
 
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.checkpoint.checkpointer import load_tensors
+from pose_project.config.loading import build
 from pose_project.engine import load_config
-from pose_project.engine.config import build
 from pose_project.utils.errors import InputError
 from pose_project.utils.provenance import sha256_of
 

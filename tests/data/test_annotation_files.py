@@ -3,8 +3,8 @@ import logging
 from pathlib import Path
 
 import pytest
-from conftest import person
 from detectron2.data import MetadataCatalog
+from helpers.annotations import person
 
 from pose_project.data import count_classes, count_keypoints, get_dataset_dicts
 from pose_project.data.annotation_files import completed_file

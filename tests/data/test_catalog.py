@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import person
 from detectron2.data import MetadataCatalog
+from helpers.annotations import person
 
 from pose_project.data import (
     create_hflip_indices,
@@ -14,7 +14,7 @@ from pose_project.data import (
     register_keypoint_dataset,
     resolve_dataset,
 )
-from pose_project.data.proposals import write_proposal_file
+from pose_project.data.proposal_files import write_proposal_file
 from pose_project.structures import COCO_PERSON, KeypointSchema
 from pose_project.utils.errors import InputError
 

@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from conftest import person
+from helpers.annotations import person
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import person
 from detectron2.data import transforms as T
+from helpers.annotations import person
 
 from pose_project.data import (
     KeypointMapper,

@@ -4,17 +4,17 @@ import numpy as np
 import pycocotools.mask as mask_util
 import pytest
 import torch
-from conftest import person
 from detectron2.data import DatasetMapper
 from detectron2.data import transforms as T
 from detectron2.data.detection_utils import transform_keypoint_annotations
 from detectron2.structures import BitMasks, BoxMode, PolygonMasks
 from fvcore.transforms.transform import HFlipTransform, NoOpTransform, VFlipTransform
+from helpers.annotations import person
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pose_project.data import KeypointMapper, get_dataset_dicts, register_keypoint_dataset
-from pose_project.data.moving import is_mirror, linear_part, move_keypoints
+from pose_project.data.annotation_transforms import is_mirror, linear_part, move_keypoints
 from pose_project.structures import COCO_PERSON
 from pose_project.utils.errors import InputError
 

@@ -6,8 +6,8 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from conftest import person
 from detectron2.data import transforms as T
+from helpers.annotations import person
 from PIL import Image
 
 from pose_project.data import KeypointMapper

@@ -6,8 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT, load_tool
 from detectron2.config import instantiate
+from helpers.repository import ROOT, load_tool
 
 from pose_project.data import create_hflip_indices, get_schema
 from pose_project.data.annotation_files import completed_file

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, TINY_RUN
 from detectron2 import modeling
+from helpers.repository import ROOT
+from helpers.runs import TINY_RUN
 
 from pose_project.data import register_keypoint_dataset, resolve_dataset
 from pose_project.engine import PoseTrainer, load_config

@@ -3,15 +3,16 @@
 import json
 
 import pytest
-from conftest import ROOT, TINY_RUN
 from detectron2.config import instantiate
 from detectron2.utils.events import EventStorage
+from helpers.repository import ROOT
+from helpers.runs import TINY_RUN
 from omegaconf import OmegaConf
 
 from pose_project.data import get_dataset_dicts
-from pose_project.data.proposals import precompute_proposals
 from pose_project.engine import PoseTrainer, load_config
 from pose_project.engine.checks import check_proposals
+from pose_project.extras.selective_search.precompute import precompute_proposals
 from pose_project.utils.errors import InputError
 
 TINY = [

@@ -7,8 +7,8 @@ import numpy as np
 import pycocotools.mask as mask_util
 import pytest
 import torch
-from conftest import person
 from detectron2.structures import Boxes, Instances
+from helpers.annotations import person
 
 from pose_project.data import get_dataset_dicts, register_keypoint_dataset
 from pose_project.evaluation import PoseEvaluator, score_results

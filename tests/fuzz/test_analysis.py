@@ -7,14 +7,14 @@ import warnings
 from pathlib import Path
 
 import pytest
-from conftest import person
-from fuzzing import PLACES, VALID, damage, edits, fuzz, paths_in, replaced, values
+from helpers.annotations import person
+from helpers.fuzzing import PLACES, VALID, damage, edits, fuzz, paths_in, replaced, values
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pose_project.analysis import analyse
-from pose_project.analysis.markdown import format_report
-from pose_project.analysis.report import write_json
+from pose_project.extras.report import analyse
+from pose_project.extras.report.analysis import write_json
+from pose_project.extras.report.markdown import format_report
 from pose_project.utils.errors import InputError
 
 RESULTS = [
@@ -34,8 +34,8 @@ RESULT_PLACES = paths_in(RESULTS)
 def quick_and_quiet():
     logging.disable(logging.CRITICAL)
     patch = pytest.MonkeyPatch()
-    patch.setattr("pose_project.analysis.report.RESAMPLES", 2)
-    patch.setattr("pose_project.analysis.report.collect_provenance", dict)  # asks git
+    patch.setattr("pose_project.extras.report.analysis.RESAMPLES", 2)
+    patch.setattr("pose_project.extras.report.analysis.collect_provenance", dict)  # asks git
     yield
     patch.undo()
     logging.disable(logging.NOTSET)

@@ -14,19 +14,19 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import ROOT
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from fuzzing import CASES, PLACES, VALID, damage, edits, fuzz, paths_in, replaced, values
+from helpers.fuzzing import CASES, PLACES, VALID, damage, edits, fuzz, paths_in, replaced, values
+from helpers.repository import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pose_project.checkpoint.checkpointer import load_tensors
-from pose_project.checkpoint.unpickling import load_pickled_weights
+from pose_project.checkpoint.pickled_weights import load_pickled_weights
 from pose_project.data import KeypointMapper, get_dataset_dicts, register_keypoint_dataset
-from pose_project.data.converters import yolo_to_coco
-from pose_project.data.proposals import add_proposals
+from pose_project.data.proposal_files import add_proposals
 from pose_project.engine import load_config
 from pose_project.engine.hooks.metrics import drop_rows
+from pose_project.extras.converters import yolo_to_coco
 from pose_project.structures import COCO_PERSON
 from pose_project.utils.errors import InputError
 from pose_project.visualization.curves import read_series

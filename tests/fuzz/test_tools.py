@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
-from fuzzing import CALLS, PLACES, VALID, call_tool, damage, edits, fuzz, replaced, values
+from helpers.fuzzing import CALLS, PLACES, VALID, call_tool, damage, edits, fuzz, replaced, values
+from helpers.repository import ROOT
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 

@@ -4,18 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.runs import CONFIG, EVERYTHING
 
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.engine import PoseTrainer, load_config
 from pose_project.structures import COCO_PERSON
-
-CONFIG = "configs/quick/synthetic.py"
-EVERYTHING = (
-    "train.device=cpu",
-    # random weights find people everywhere, with scores near one half
-    "model.roi_heads.box_predictor.test_score_thresh=0.0",
-    "model.roi_heads.box_predictor.test_topk_per_image=8",
-)
 
 
 @pytest.fixture(scope="session")

@@ -13,11 +13,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT, load_tool
-from inference.conftest import CONFIG, EVERYTHING
+from helpers.repository import ROOT, load_tool
+from helpers.runs import CONFIG, EVERYTHING
 from PIL import Image
 
-from pose_project.data.photo_reading import read_photo
+from pose_project.data.image_reading import read_photo
 from pose_project.inference import PosePredictor
 
 Run = Callable[..., int]

@@ -5,11 +5,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from inference.conftest import CONFIG, EVERYTHING
+from helpers.runs import CONFIG, EVERYTHING
 
 from pose_project.checkpoint import PoseCheckpointer
+from pose_project.config.loading import build
 from pose_project.engine import PoseTrainer, load_config
-from pose_project.engine.config import build
 from pose_project.inference import PosePredictor, Poses
 from pose_project.utils.errors import InputError
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pose_project.benchmark.tracking import (
+from benchmarks.tracking import (
     NUM_FRAMES,
     NUM_PEOPLE,
     count_switches,
@@ -12,7 +12,7 @@ from pose_project.benchmark.tracking import (
     noisy_detections,
     track_noisy_detections,
 )
-from pose_project.data.synthetic.walking import VIDEO_WH, WalkingVideo
+from pose_project.extras.synthetic.walking import VIDEO_WH, WalkingVideo
 from pose_project.inference import Poses
 from pose_project.inference.tracking import PoseTracker
 from pose_project.structures import COCO_PERSON

@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT, load_tool
-from inference.conftest import CONFIG, EVERYTHING
+from helpers.repository import ROOT, load_tool
+from helpers.runs import CONFIG, EVERYTHING
 
 from pose_project.inference.video import VideoReader, open_video
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, TINY_RUN
+from helpers.repository import ROOT
+from helpers.runs import TINY_RUN
 
 pytestmark = pytest.mark.integration
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import load_tool
-from file_server import FileServer, tiny_coco
+from helpers.file_server import FileServer, tiny_coco
+from helpers.repository import load_tool
 
-from pose_project.data.download import Dataset
+from pose_project.extras.coco_download import Dataset
 
 # There is one server of forks for all tests, so this is what the fuzz tests preload as well.
 FORKS = multiprocessing.get_context("forkserver")

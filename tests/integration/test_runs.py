@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, TINY_RUN
+from helpers.repository import ROOT
+from helpers.runs import TINY_RUN
 
-from pose_project.benchmark.soak import survive_kills
+from benchmarks.soak import survive_kills
 
 pytestmark = pytest.mark.integration
 

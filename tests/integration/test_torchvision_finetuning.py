@@ -5,8 +5,9 @@ from statistics import mean
 
 import pytest
 import torch
-from conftest import ROOT, TINY_RUN, load_tool
-from torchvision_models import as_published, build_frozen_model, random_weights
+from helpers.repository import ROOT, load_tool
+from helpers.runs import TINY_RUN
+from helpers.torchvision_models import as_published, build_frozen_model, random_weights
 
 pytestmark = pytest.mark.integration
 

@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 
 from pose_project.data import get_dataset_dicts, register_keypoint_dataset
-from pose_project.data.photo_reading import read_photo
-from pose_project.data.proposals import MODES, selective_search
-from pose_project.data.proposals.selective_search import MAX_SIDE
-from pose_project.evaluation import proposal_recall
+from pose_project.data.image_reading import read_photo
+from pose_project.extras.selective_search.recall import proposal_recall
+from pose_project.extras.selective_search.search import MAX_SIDE, MODES, selective_search
 
 segmentation = getattr(getattr(cv2, "ximgproc", None), "segmentation", None)
 pytestmark = [

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from conftest import person
 from detectron2 import model_zoo
 from detectron2.config import get_cfg
 from detectron2.engine import DefaultTrainer
+from helpers.annotations import person
 
 from pose_project.data import get_schema, register_keypoint_dataset
 from pose_project.modeling import SpatialSoftmaxKeypointHead, add_pose_config

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import ROOT
 from detectron2.config import instantiate
 from detectron2.data import detection_utils
 from detectron2.data.transforms import ResizeShortestEdge
 from detectron2.modeling.anchor_generator import DefaultAnchorGenerator
 from detectron2.structures import Instances
+from helpers.repository import ROOT
+from helpers.torchvision_models import build_frozen_model, random_weights
 from omegaconf import DictConfig
 from torchvision.ops import box_iou
-from torchvision_models import build_frozen_model, random_weights
 
-from pose_project.checkpoint.torchvision_weights import from_torchvision
 from pose_project.engine import load_config
+from pose_project.extras.converters.torchvision_weights import from_torchvision
 
 CONFIG = str(ROOT / "configs/torchvision_keypoint_rcnn_R50_FPN.py")
 NUM_KEYPOINTS = 5

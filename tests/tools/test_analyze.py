@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import load_tool
-from constructed import inject, place, result, truth_of
+from helpers.constructed_results import inject, place, result, truth_of
+from helpers.repository import load_tool
 
-from pose_project.analysis import analyse
-from pose_project.analysis.report import write_json
 from pose_project.evaluation import METRICS
+from pose_project.extras.report import analyse
+from pose_project.extras.report.analysis import write_json
 
 PLOTS = {"calibration", "keypoint_errors", "pck", "precision_recall", "slices"}
 
@@ -19,7 +19,7 @@ PLOTS = {"calibration", "keypoint_errors", "pck", "precision_recall", "slices"}
 @pytest.fixture(autouse=True)
 def few_drawings(monkeypatch):
     """A thousand drawings take seconds each time."""
-    monkeypatch.setattr("pose_project.analysis.report.RESAMPLES", 30)
+    monkeypatch.setattr("pose_project.extras.report.analysis.RESAMPLES", 30)
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import load_tool
-from constructed import inject, truth_of
+from helpers.constructed_results import inject, truth_of
+from helpers.repository import load_tool
 
-from pose_project.analysis import analyse, require_plotly
-from pose_project.analysis.html import write_html
-from pose_project.analysis.report import write_json
+from pose_project.extras.report import analyse, require_plotly
+from pose_project.extras.report.analysis import write_json
+from pose_project.extras.report.html import write_html
 from pose_project.utils.errors import InputError
 
 NAME = '<img src=x onerror="document.title=1">&"\'</script><script>document.title=2</script>.png'
@@ -22,7 +22,7 @@ NAME = '<img src=x onerror="document.title=1">&"\'</script><script>document.titl
 @pytest.fixture
 def page(tmp_path, monkeypatch) -> Path:
     """The page of 6 photos, one of which is not there and one is named to do harm."""
-    monkeypatch.setattr("pose_project.analysis.report.RESAMPLES", 20)
+    monkeypatch.setattr("pose_project.extras.report.analysis.RESAMPLES", 20)
     rng = np.random.default_rng(0)
     truth = truth_of(6, 2, rng)
     results, _ = inject(truth, rng, missed=2, extra=3)

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import cv2
 import pytest
-from conftest import ROOT, TINY_RUN, load_tool, person
 from detectron2.data import MetadataCatalog
 from detectron2.data import transforms as T
+from helpers.annotations import person
+from helpers.repository import ROOT, load_tool
+from helpers.runs import TINY_RUN
 
-from pose_project.benchmark import loading_speed
+from benchmarks import loading_speed
 from pose_project.data import get_dataset_dicts, register_keypoint_dataset
 
 TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py"))

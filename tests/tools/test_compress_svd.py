@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, TINY_RUN, load_tool
+from helpers.repository import ROOT, load_tool
+from helpers.runs import TINY_RUN
 from PIL import Image
 
 from pose_project.checkpoint import PoseCheckpointer

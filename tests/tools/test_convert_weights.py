@@ -4,10 +4,10 @@ import json
 
 import pytest
 import torch
-from conftest import ROOT, load_tool
 from detectron2.config import instantiate
+from helpers.repository import ROOT, load_tool
+from helpers.torchvision_models import as_published, build_frozen_model
 from torchvision.models import detection
-from torchvision_models import as_published, build_frozen_model
 
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.engine import load_config

@@ -4,9 +4,10 @@ import json
 import os
 
 import pytest
-from conftest import load_tool, person
+from helpers.annotations import person
+from helpers.repository import load_tool
 
-from pose_project.data.doctor.comparison import read_schemas
+from pose_project.extras.doctor.check_expected import read_schemas
 from pose_project.structures import COCO_PERSON
 
 

@@ -1,5 +1,5 @@
 import pytest
-from conftest import load_tool
+from helpers.repository import load_tool
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import types
 from collections.abc import Iterator
 
 import pytest
-from conftest import load_tool
-from file_server import Fault, FileServer, tiny_coco
+from helpers.file_server import Fault, FileServer, tiny_coco
+from helpers.repository import load_tool
 
-from pose_project.data.download import coco
+from pose_project.extras.coco_download import coco
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from conftest import ROOT, TINY_RUN, load_tool
+from helpers.repository import ROOT, load_tool
+from helpers.runs import TINY_RUN
 
 pytest.importorskip("plotly", reason="plotly is not installed")
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
-from conftest import load_tool
+from helpers.repository import load_tool
 
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.engine import PoseTrainer, load_config

@@ -7,7 +7,7 @@ from pose_project.engine.hooks.preemption import StopOnSignal
 from pose_project.engine.hooks.progress import Progress
 from pose_project.engine.hooks.saving import Checkpoints, Evaluation
 from pose_project.engine.hooks.stall import StallWatch
-from pose_project.engine.hooks.validation import ValidationLoss
+from pose_project.engine.hooks.validation_loss import ValidationLoss
 
 __all__ = [
     "Checkpoints",

@@ -7,6 +7,12 @@ from detectron2.data import transforms as T
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pose_project.data.annotation_transforms import (
+    is_mirror,
+    is_turned,
+    linear_part,
+    move_keypoints,
+)
 from pose_project.data.augmentation import (
     AffineTransform,
     Grey,
@@ -15,9 +21,8 @@ from pose_project.data.augmentation import (
     RandomAffine,
     RandomBlur,
 )
-from pose_project.data.augmentation.photo import AugmentedPhoto, resize_filtered
+from pose_project.data.augmentation.augmented_image import AugmentedPhoto, resize_filtered
 from pose_project.data.loader import seeded
-from pose_project.data.moving import is_mirror, is_turned, linear_part, move_keypoints
 from pose_project.utils.errors import InputError
 
 H, W = 240, 320

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from conftest import person
 from detectron2.data import transforms as T
+from helpers.annotations import person
 
 from pose_project.data import KeypointMapper, get_dataset_dicts, register_keypoint_dataset
 from pose_project.data.augmentation import Grey, InRGB, RandomAffine

@@ -1,0 +1,176 @@
+"""``docs/benchmarks.md`` and its plots, from the JSON files that ``tools/benchmark.py`` wrote."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from tabulate import tabulate
+
+from benchmarks.compare import growth_exponent
+from pose_project.utils.errors import InputError
+from pose_project.utils.files import atomic_path, write_text_atomic
+
+_OURS, _THEIRS = "#0072B2", "#D55E00"  # Okabe and Ito's palette
+_INTRODUCTION = """\
+# Benchmarks
+
+Ours and a peer do the same work in turn, in one process, on the same machine; the ratio is the
+median over pairs of runs that follow each other, with the smallest and the largest. Memory is what
+one run adds at its highest. "Growth" is p of time ~ size^p over the larger half of the sizes; 1 is
+linear. What was not measured on a device is not here.
+
+- **decode**: heatmaps to keypoints. Maps shaped like a trained model's, pure noise, and boxes so
+  small that nothing can be saved.
+- **inference**: the whole R50-FPN model, with each switch of `train.inference` in
+  `configs/common/train.py`; "default" has `fold_batchnorm` and `channels_last` on. Random weights
+  with the statistics of trained ones: float32 finds the same people, and **accuracy** judges bf16
+  by the AP of the demo's model. `topk_per_image=20` leaves the points of the other 80 out.
+- **train**: one step of SGD, from a batch in memory to new weights.
+- **eval**: predictions of all photos to numbers, boxes and keypoints, Detectron2's evaluator with
+  pycocotools or with its compiled one.
+- **data**: JPEGs to training batches. **startup**: whole processes up to the first iteration.
+
+This page is written by `python tools/benchmark.py --report docs/benchmarks.md` from the files in
+`docs/benchmarks/`; `python tools/benchmark.py --task TASK --peer PEER --json FILE` makes those.
+"""
+
+
+def write_report(page: Path) -> int:
+    """Write the page and its plots, and return how many JSON files it was made from.
+
+    Args:
+        page: a Markdown file; the JSON files are in the folder beside it of the same name without
+            ``.md``, and the plots go there as well.
+
+    Raises:
+        InputError: if there are no JSON files, or one was not written by ``tools/benchmark.py``.
+    """
+    folder = page.with_suffix("")
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        raise InputError(f"no JSON files in {folder}; make them with --task TASK --json FILE")
+    records = [(path, _read(path)) for path in files]  # all of them before anything is written
+    sections = [_section(path, record, folder.name) for path, record in records]
+    if all("CPU" in record["device"] for _, record in records):
+        sections.insert(0, "No GPU has been measured yet.\n")
+    write_text_atomic(page, "\n".join([_INTRODUCTION, *sections]))
+    return len(files)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        record["task"], record["device"], record["versions"], record["command"], record["peer"]  # noqa: B018
+        for each in record["comparisons"]:
+            each["ours"]["median"], each["theirs"]["median"], each["ratio_range"][1]  # noqa: B018
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise InputError(f"{path} is no result of tools/benchmark.py: {error!r}") from error
+    return record
+
+
+def _section(path: Path, record: dict[str, Any], folder: str) -> str:
+    commit = record.get("git_commit") or "unknown commit"
+    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+    lines = [
+        f"## {record['task']} against {record['peer']}, {record['device']}",
+        "",
+        f"`{' '.join(record['command'])}` at `{commit[:12]}`; {versions}.",
+        "",
+    ]
+    lines += [_table(record["comparisons"]), ""]
+    growing = {
+        key: group for key, group in _series(record["comparisons"]).items() if len(group) > 1
+    }
+    if growing:
+        plot = path.with_suffix(".png")
+        _plot(growing, plot)
+        lines += [f"![cost against work]({folder}/{plot.name})", ""]
+    if "dataset" in record:
+        rows = list(record["dataset"].items())
+        lines += [tabulate(rows, ("annotations of COCO's size", "value"), tablefmt="github"), ""]
+    return "\n".join(lines)
+
+
+def _series(comparisons: list[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Return the comparisons by (case, peer), in order of size."""
+    series: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for each in comparisons:
+        series.setdefault((each["case"], each["peer"]), []).append(each)
+    return {key: sorted(group, key=_size) for key, group in series.items()}
+
+
+def _size(comparison: dict[str, Any]) -> float:
+    return next(iter(comparison["work"].values()))
+
+
+def _table(comparisons: list[dict[str, Any]]) -> str:
+    rows = []
+    for (case, peer), group in _series(comparisons).items():
+        sizes = [_size(each) for each in group]
+        growth = growth_exponent(sizes, [each["ours"]["median"] for each in group])
+        for each in group:
+            low, high = each["ratio_range"]
+            memory = "-"
+            if "ours_mb" in each and "theirs_mb" in each:
+                memory = f"{each['ours_mb']:.0f} / {each['theirs_mb']:.0f}"
+            apart = ", ".join(f"{d['name']} {d['value']:.0e}" for d in each["differences"])
+            is_last = each is group[-1] and not math.isnan(growth)
+            rows.append(
+                (
+                    case,
+                    peer,
+                    ", ".join(f"{value:g} {name}" for name, value in each["work"].items()),
+                    f"{1e3 * each['ours']['median']:.2f}",
+                    f"{1e3 * each['theirs']['median']:.2f}",
+                    f"{each['ratio']:.2f} ({low:.2f}-{high:.2f})",
+                    f"{growth:.2f}" if is_last else "",
+                    memory,
+                    apart,
+                )
+            )
+    columns = (
+        "case",
+        "peer",
+        "work",
+        "ours, ms",
+        "peer, ms",
+        "ratio",
+        "growth",
+        "MB, ours / peer",
+        "outputs differ by",
+    )
+    return tabulate(rows, columns, tablefmt="github", disable_numparse=True)
+
+
+def _plot(series: dict[tuple[str, str], list[dict[str, Any]]], path: Path) -> None:
+    """Draw the time of both against the size of the work, a panel for each case and peer."""
+    figure = Figure(figsize=(4.2 * len(series), 4.0), dpi=110)
+    figure.set_layout_engine("constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(series), squeeze=False)[0]
+    for axes, ((case, peer), group) in zip(panels, series.items(), strict=True):
+        sizes = [_size(each) for each in group]
+        for name, side, colour in (("ours", "ours", _OURS), ("peer", "theirs", _THEIRS)):
+            times = [each[side] for each in group]
+            axes.plot(sizes, [each["median"] for each in times], "o-", color=colour, label=name)
+            axes.fill_between(
+                sizes,
+                [each["shortest"] for each in times],
+                [each["longest"] for each in times],
+                color=colour,
+                alpha=0.2,
+                linewidth=0,
+            )
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel(next(iter(group[0]["work"])))
+        axes.set_ylabel("seconds")
+        axes.set_title(f"{case}\n{peer}", fontsize=9)
+        axes.grid(True, color="0.9", linewidth=0.8)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png")

@@ -1,0 +1,1 @@
+"""LazyConfigs: read, checked and built; and the schedules they name."""

@@ -1,0 +1,287 @@
+"""Ground truth and results read from files, and checked so that nothing later stumbles."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pose_project.data.validation import LARGEST_COORDINATE, check_json_size
+from pose_project.extras.report.arrays import Category, People, Photos, Predictions, Results, Truth
+from pose_project.structures import KeypointSchema
+from pose_project.utils.errors import InputError
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        InputError: if it is not JSON or would not fit into the memory.
+        OSError: if it cannot be read.
+    """
+    check_json_size(str(path))
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON: {error}") from error
+
+
+def read_truth(path: Path) -> Truth:
+    """Read a COCO keypoint ground truth; of several categories, those with keypoints.
+
+    Raises:
+        InputError: if it is not in COCO's format, naming what is wrong.
+    """
+    content = read_json(path)
+    lists = ("images", "annotations", "categories")
+    if not isinstance(content, dict) or not all(
+        isinstance(content.get(key), list) and all(isinstance(e, dict) for e in content[key])
+        for key in lists
+    ):
+        raise InputError(f"{path} is no ground truth in COCO's format: it needs lists {lists}")
+    photos = _photos(path, content["images"])
+    notes: list[str] = []
+    _distinct_ids(path, "category", content["categories"])
+    _distinct_ids(path, "annotation", content["annotations"])
+    with_keypoints = sorted(
+        (each for each in content["categories"] if each.get("keypoints")),
+        key=lambda each: each["id"],
+    )
+    if not with_keypoints:
+        raise InputError(f"{path} has no keypoints: no category lists names under 'keypoints'")
+    by_category: dict[int, list[dict[str, Any]]] = {each["id"]: [] for each in with_keypoints}
+    for each in content["annotations"]:
+        if _is_id(each.get("category_id")) and each["category_id"] in by_category:
+            by_category[each["category_id"]].append(each)
+    categories = []
+    for entry in with_keypoints:
+        name = str(entry.get("name", entry["id"]))
+        try:
+            schema = KeypointSchema.from_coco_category(entry)
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{path}: keypoints of category {name!r}: {error}") from error
+        if schema.sigmas_estimated:
+            notes.append(f"{name}: no OKS sigmas are known; {schema.oks_sigmas[0]} stands for all.")
+        people = _people(path, by_category[entry["id"]], photos, schema.num_keypoints)
+        categories.append(Category(entry["id"], name, schema, people))
+    kept = [each for annotations in by_category.values() for each in annotations]
+    if any("area" not in each for each in kept):
+        notes.append("The ground truth gives no areas; those of the boxes are taken.")
+    if np.isnan(photos.sizes_wh).any():
+        notes.append("Photos lack a width or height: nobody in them counts as truncated.")
+    others = {each.get("id") for each in content["categories"]} - by_category.keys()
+    coco = {
+        "images": [{"id": id_} for id_ in photos.ids.tolist()],
+        "categories": [{"id": each.id, "name": each.name} for each in categories],
+        "annotations": list(_complete(categories, by_category)),
+    }
+    return Truth(photos, categories, frozenset(others), coco, notes)
+
+
+def read_results(path: Path, truth: Truth) -> Results:
+    """Read results in COCO's format.
+
+    Raises:
+        InputError: if there are none, or one of them is not finite, of an unknown photo or
+            category, or has another number of keypoints than its category.
+    """
+    content = read_json(path)
+    if not isinstance(content, list):
+        raise InputError(f"{path} holds no results in COCO's format, which are a list")
+    if not content:
+        raise InputError(f"{path} holds no result: there is nothing to analyse")
+    needed = {"image_id", "category_id", "score", "keypoints"}
+    for place, each in enumerate(content):
+        if not isinstance(each, dict) or not needed <= each.keys():
+            missing = sorted(needed - each.keys()) if isinstance(each, dict) else "all it needs"
+            raise InputError(f"{path}: result {place} lacks {missing}")
+    known = {category.id for category in truth.categories}
+    for place, each in enumerate(content):
+        id_ = each["category_id"]
+        if not _is_id(id_) or (id_ not in known and id_ not in truth.other_categories):
+            raise InputError(f"{path}: result {place}: category {id_!r} is not in the ground truth")
+    notes = []
+    kept = [each for each in content if each["category_id"] in known]
+    if len(kept) < len(content):
+        left_out = len(content) - len(kept)
+        notes.append(f"{left_out} results are of categories without keypoints and left out.")
+    if not kept:
+        raise InputError(f"{path} holds no result of a category with keypoints")
+    has_boxes = all(each.get("bbox") for each in kept)
+    predictions = []
+    for category in truth.categories:
+        own = [each for each in kept if each["category_id"] == category.id]
+        found = _predictions(path, own, truth.photos, category)
+        for each, box in zip(own, found.boxes.tolist(), strict=True):
+            each["bbox"] = box
+        predictions.append(found)
+        notes.extend(_remarks(category.name, found))
+    if not has_boxes:
+        notes.append("Results have no boxes: no box numbers, and areas are those of the keypoints.")
+    return Results(predictions, has_boxes, kept, notes)
+
+
+def _photos(path: Path, images: list[dict[str, Any]]) -> Photos:
+    _distinct_ids(path, "photo", images)
+    if not images:
+        raise InputError(f"{path} has no photos")
+    images = sorted(images, key=lambda each: each["id"])
+    ids = np.array([each["id"] for each in images], np.int64)
+    names = [str(each.get("file_name", each["id"])) for each in images]
+    sizes = [[_side(each.get("width")), _side(each.get("height"))] for each in images]
+    return Photos(ids, names, np.array(sizes, np.float64))
+
+
+def _people(
+    path: Path, annotations: list[dict[str, Any]], photos: Photos, num_keypoints: int
+) -> People:
+    ids = [each["id"] for each in annotations]
+    where = [f"{path}: annotation {id_}" for id_ in ids]
+    boxes = _array(where, [each.get("bbox") for each in annotations], 4, "bbox")
+    no_points = [0] * (3 * num_keypoints)
+    points = [each.get("keypoints") or no_points for each in annotations]
+    keypoints = _array(where, points, 3 * num_keypoints, "keypoints").reshape(-1, num_keypoints, 3)
+    areas = _array(
+        where,
+        [[each.get("area", b[2] * b[3])] for each, b in zip(annotations, boxes, strict=True)],
+        1,
+        "area",
+    )[:, 0]
+    if (areas < 0).any():
+        raise InputError(f"{where[int(np.argmax(areas < 0))]}: its area is negative")
+    labelled = (keypoints[..., 2] > 0).sum(axis=1)
+    counts = [
+        each.get("num_keypoints", count) for each, count in zip(annotations, labelled, strict=True)
+    ]
+    return People(
+        np.array(ids, np.int64),
+        _photo_places(where, annotations, photos),
+        boxes,
+        areas,
+        keypoints,
+        np.array([bool(each.get("iscrowd", 0)) for each in annotations], bool),
+        np.array([count == 0 for count in counts], bool),
+    )
+
+
+def _predictions(
+    path: Path, results: list[dict[str, Any]], photos: Photos, category: Category
+) -> Predictions:
+    num_keypoints = category.schema.num_keypoints
+    where = [f"{path}: result of photo {each['image_id']}" for each in results]
+    keypoints = _array(
+        where, [each["keypoints"] for each in results], 3 * num_keypoints, "keypoints"
+    )
+    keypoints = keypoints.reshape(-1, num_keypoints, 3)
+    low, high = keypoints[..., :2].min(axis=1), keypoints[..., :2].max(axis=1)
+    around = np.hstack([low, high - low]).tolist()
+    given = [each.get("bbox") or own for each, own in zip(results, around, strict=True)]
+    boxes = _array(where, given, 4, "bbox")
+    return Predictions(
+        _photo_places(where, results, photos),
+        _array(where, [[each["score"]] for each in results], 1, "score")[:, 0],
+        boxes,
+        boxes[:, 2] * boxes[:, 3],
+        keypoints,
+    )
+
+
+def _complete(
+    categories: list[Category], by_category: dict[int, list[dict[str, Any]]]
+) -> Iterator[dict[str, Any]]:
+    """Yield the annotations with the fields that evaluation needs, and no masks."""
+    for category in categories:
+        people = category.people
+        labelled = people.labelled.sum(axis=1)
+        for row, each in enumerate(by_category[category.id]):
+            yield {
+                "id": each["id"],
+                "image_id": each["image_id"],
+                "category_id": category.id,
+                "bbox": people.boxes[row].tolist(),
+                "area": float(people.areas[row]),
+                "keypoints": people.keypoints[row].flatten().tolist(),
+                "num_keypoints": 0 if people.unlabelled[row] else max(int(labelled[row]), 1),
+                "iscrowd": int(people.is_crowd[row]),
+            }
+
+
+def _remarks(name: str, predictions: Predictions) -> Iterator[str]:
+    if len(predictions) == 0:
+        yield f"{name}: no results."
+        return
+    low, high = predictions.scores.min(), predictions.scores.max()
+    if low < 0 or high > 1:
+        yield (
+            f"{name}: scores are from {low:.3g} to {high:.3g}, no probabilities: their order "
+            "counts, and there is no calibration error."
+        )
+    keypoint_scores = predictions.keypoints[..., 2]
+    if keypoint_scores.min() < 0 or keypoint_scores.max() > 1:
+        yield (
+            f"{name}: scores of keypoints are from {keypoint_scores.min():.3g} to "
+            f"{keypoint_scores.max():.3g}, no probabilities: they have no calibration error."
+        )
+    absent = (predictions.keypoints == 0).all(axis=-1).sum()
+    if absent:
+        yield f"{name}: {absent} absent points (0, 0, 0) count as predicted there, as in COCO."
+
+
+def _distinct_ids(path: Path, what: str, entries: list[dict[str, Any]]) -> None:
+    seen = set()
+    for each in entries:
+        id_ = each.get("id")
+        if not _is_id(id_):
+            raise InputError(f"{path}: the id of one {what} is {id_!r}, no whole number from 0")
+        if id_ in seen:
+            raise InputError(f"{path}: more than one {what} has the id {id_}")
+        seen.add(id_)
+
+
+def _is_id(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63  # True is an int as well
+
+
+def _side(value: Any) -> float:
+    is_length = isinstance(value, (int, float)) and 0 < value < LARGEST_COORDINATE
+    return float(value) if is_length else math.nan
+
+
+def _photo_places(where: list[str], entries: list[dict[str, Any]], photos: Photos) -> np.ndarray:
+    ids = [each.get("image_id") for each in entries]
+    for place, id_ in enumerate(ids):
+        if not _is_id(id_):
+            raise InputError(f"{where[place]}: image_id is {id_!r}, no whole number from 0")
+    places = photos.index(np.array(ids, np.int64))
+    if (places < 0).any():
+        first = int(np.argmax(places < 0))
+        raise InputError(
+            f"{where[first]}: photo {ids[first]} is not in the ground truth "
+            f"({int((places < 0).sum())} of {len(ids)} such entries)"
+        )
+    return places
+
+
+def _array(where: list[str], rows: list[Any], width: int, what: str) -> np.ndarray:
+    """Return (len(rows), width) float64; raise ``InputError`` for the first row that is not so."""
+    if not rows:
+        return np.zeros((0, width))
+    try:
+        values = np.array(rows)
+    except (ValueError, TypeError, OverflowError):
+        values = np.zeros(0)
+    # "1" would become a number if one asked for numbers
+    if values.dtype.kind not in "iuf" or values.shape != (len(rows), width):
+        for place, row in enumerate(rows):
+            if not isinstance(row, list) or len(row) != width:
+                given = f"{len(row)} numbers" if isinstance(row, list) else repr(row)[:60]
+                raise InputError(f"{where[place]}: {what} is {given}, not {width} numbers")
+        raise InputError(f"{where[0]} or a later one: {what} holds something that is no number")
+    values = values.astype(np.float64)
+    wrong = ~(np.abs(values) < LARGEST_COORDINATE**2).all(axis=1)  # NaN is not smaller either
+    if wrong.any():
+        place = int(np.argmax(wrong))
+        raise InputError(f"{where[place]}: {what} holds NaN or a number without sense")
+    return values

@@ -1,0 +1,1 @@
+"""Selective search: proposals made before training, and how many people they find."""
