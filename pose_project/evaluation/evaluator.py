@@ -7,17 +7,18 @@ import math
 from pathlib import Path
 from typing import Any
 
-from detectron2.data import MetadataCatalog
+from detectron2.data.datasets.coco import convert_to_coco_json
 from detectron2.evaluation import COCOEvaluator
 from detectron2.utils import comm
 
 from pose_project.data import get_schema, resolve_dataset
+from pose_project.data.annotation_files import AnnotationFile, load_annotations
 from pose_project.evaluation.results import (
     Detections,
     to_dataset_categories,
     without_garbage_collection,
 )
-from pose_project.evaluation.scoring import ENGINES, Scorer, load_ground_truth
+from pose_project.evaluation.scoring import ENGINES, Scorer
 from pose_project.evaluation.tables import METRICS, format_table, stats_to_metrics
 from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
@@ -59,13 +60,16 @@ class PoseEvaluator(COCOEvaluator):
         unknown = set(tasks or ()) - METRICS.keys()
         if unknown:
             raise InputError(f"unknown evaluation task {unknown.pop()!r}; known: {list(METRICS)}")
-        resolve_dataset(dataset_name)
-        super().__init__(dataset_name, tasks=tasks, output_dir=output_dir, use_fast_impl=False)
+        super(COCOEvaluator, self).__init__()  # its own constructor reads the annotations again
         self.dataset_name = dataset_name
         self.engine = engine
-        if self._do_evaluation:  # what cannot be scored shows now, not after training
-            load_ground_truth(MetadataCatalog.get(dataset_name).json_file, engine)
+        self.annotations = _annotations_of(dataset_name, output_dir)
         self.schema = get_schema(dataset_name) if tasks is None or "keypoints" in tasks else None
+        self._tasks, self._output_dir = tasks, output_dir
+        self._distributed = True
+        self._predictions: list[Detections] = []
+        if self.annotations.has_annotations:  # what cannot be scored shows now, not after training
+            self._scorer([])
 
     def process(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
         """Keep the predictions of some photos.
@@ -106,7 +110,7 @@ class PoseEvaluator(COCOEvaluator):
         if self._output_dir:
             path = Path(self._output_dir) / "coco_instances_results.json"
             write_text_atomic(path, json.dumps(results))
-        if not self._do_evaluation:
+        if not self.annotations.has_annotations:
             logger.info("%s has no annotations: nothing to score.", self.dataset_name)
             return {}
         scores, scorer = {}, self._scorer(results)
@@ -116,7 +120,7 @@ class PoseEvaluator(COCOEvaluator):
             elif task == "segm":
                 # with a box the APIs would take its area, not the mask's, for small/medium/large
                 masks = [{k: v for k, v in each.items() if k != "bbox"} for each in results]
-                scores[task] = self._score(self._scorer(masks), task, img_ids)
+                scores[task] = self._score(self._scorer(masks, with_masks=True), task, img_ids)
             else:
                 scores[task] = self._score(scorer, task, img_ids)
         for name, metrics in scores.items():
@@ -147,8 +151,7 @@ class PoseEvaluator(COCOEvaluator):
 
     def _category_ids(self) -> dict[int, int]:
         """Return {id in the file: contiguous id} of the categories that are scored."""
-        known = MetadataCatalog.get(self.dataset_name).get("thing_dataset_id_to_contiguous_id")
-        return known or {id_: index for index, id_ in enumerate(self._coco_api.getCatIds())}
+        return {each["id"]: index for index, each in enumerate(self.annotations.categories)}
 
     def _score_categories(
         self, results: list[dict[str, Any]], img_ids: list[int] | None
@@ -170,9 +173,8 @@ class PoseEvaluator(COCOEvaluator):
             mean[metric] = sum(defined) / len(defined) if defined else math.nan
         return {"keypoints": mean, **scores}
 
-    def _scorer(self, results: list[dict[str, Any]]) -> Scorer:
-        json_file = MetadataCatalog.get(self.dataset_name).json_file
-        return Scorer(json_file, results, self.engine)
+    def _scorer(self, results: list[dict[str, Any]], with_masks: bool = False) -> Scorer:
+        return Scorer(self.annotations.truth(with_masks), results, self.engine)
 
     def _score(
         self,
@@ -197,3 +199,15 @@ class PoseEvaluator(COCOEvaluator):
                 f"{expected}, and there are {len(self.schema.oks_sigmas)} OKS sigmas; the three "
                 "must agree"
             )
+
+
+def _annotations_of(dataset_name: str, output_dir: str | None) -> AnnotationFile:
+    """Return the ground truth; that of a dataset without a file is written into one first."""
+    metadata = resolve_dataset(dataset_name)
+    if metadata.get("json_file") is not None:
+        return load_annotations(metadata.json_file)
+    if output_dir is None:
+        raise InputError(f"dataset {dataset_name!r} has no annotation file; give an output_dir")
+    path = Path(output_dir) / f"{dataset_name}_coco_format.json"
+    convert_to_coco_json(dataset_name, str(path))
+    return load_annotations(path)

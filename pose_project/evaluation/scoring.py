@@ -1,8 +1,8 @@
 """COCO's numbers by one of two libraries: hotcoco, fast, or pycocotools, the reference."""
 
 import contextlib
+import copy
 import io
-import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,23 +12,14 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from pose_project.data.annotation_files import completed_file
+from pose_project.data.annotation_files import load_annotations
 from pose_project.utils.errors import InputError
 
 ENGINES = ("hotcoco", "pycocotools")
 
-_SCORED_BY = {
-    "images": ("id", "file_name", "width", "height"),
-    "annotations": (
-        *("id", "image_id", "category_id", "iscrowd", "area"),
-        *("bbox", "segmentation", "keypoints", "num_keypoints"),
-    ),
-    "categories": ("id", "name"),
-}
-
 
 def score_results(
-    json_file: str,
+    json_file: str | Path,
     results: list[dict[str, Any]],
     task: str,
     oks_sigmas: list[float] | None = None,
@@ -37,25 +28,24 @@ def score_results(
     cat_ids: list[int] | None = None,
 ) -> np.ndarray:
     """Return ``COCOeval.stats`` of results in COCO's format; see :class:`Scorer`."""
-    return Scorer(json_file, results, engine).score(task, oks_sigmas, img_ids, cat_ids)
+    truth = load_annotations(json_file).truth(with_masks=task == "segm")
+    return Scorer(truth, results, engine).score(task, oks_sigmas, img_ids, cat_ids)
 
 
 class Scorer:
     """Ground truth and results, to be scored for one task after the other.
 
     Args:
-        json_file: ground truth; hotcoco takes its content as well.
+        truth: content of ground truth in COCO's format, of ``AnnotationFile.truth``.
         results: COCO results; may be empty; not changed.
         engine: one of ``ENGINES``.
 
     Raises:
-        InputError: if the ground truth cannot be read.
+        InputError: if the ground truth or the results cannot be read.
     """
 
-    def __init__(
-        self, json_file: str | dict[str, Any], results: list[dict[str, Any]], engine: str
-    ) -> None:
-        self._json_file, self._results, self._engine = json_file, results, engine
+    def __init__(self, truth: dict[str, Any], results: list[dict[str, Any]], engine: str) -> None:
+        self._truth, self._results, self._engine = truth, results, engine
         self._loaded = self._load()
 
     def score(
@@ -100,44 +90,17 @@ class Scorer:
 
     def _load(self) -> tuple[Any, Any]:
         """Return the engine's objects of ground truth and results."""
-        with contextlib.redirect_stdout(io.StringIO()):
-            truth = load_ground_truth(self._json_file, self._engine)
-            if self._engine == "hotcoco":
-                return truth, truth.loadRes(self._results)
-            return truth, _load_results(truth, self._results)
-
-
-def load_ground_truth(json_file: str | dict[str, Any], engine: str) -> Any:
-    """Return an engine's ``COCO`` of a file, with what its annotations lack filled in.
-
-    hotcoco's also of the content of one, which must lack nothing.
-
-    Raises:
-        InputError: if the engine finds something in it that is not COCO's format.
-    """
-    try:
-        if isinstance(json_file, dict):
-            return hotcoco.COCO(json_file)
-        with completed_file(json_file) as path:
-            return _load_hotcoco(path) if engine == "hotcoco" else COCO(path)
-    except InputError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{json_file} cannot be scored: {error!r}") from error
-
-
-def _load_hotcoco(json_file: str) -> hotcoco.COCO:
-    try:
-        return hotcoco.COCO(json_file)
-    except ValueError:
-        # it is strict about fields that nothing is scored by, such as CVAT's "date_captured": 0
-        content = json.loads(Path(json_file).read_text(encoding="utf-8"))
-        return hotcoco.COCO(
-            {
-                part: [{key: each[key] for key in keys if key in each} for each in content[part]]
-                for part, keys in _SCORED_BY.items()
-            }
-        )
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                if self._engine == "hotcoco":
+                    truth = hotcoco.COCO(self._truth)
+                    return truth, truth.loadRes(self._results)
+                truth = COCO()
+                truth.dataset = copy.deepcopy(self._truth)  # it marks annotations as ignored
+                truth.createIndex()
+                return truth, _load_results(truth, self._results)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"this ground truth cannot be scored: {error!r}") from error
 
 
 def _load_results(truth: COCO, results: list[dict[str, Any]]) -> COCO:
