@@ -203,6 +203,7 @@ def _complete(json_file: str, content: Any) -> AnnotationFile:
             raise InputError(
                 f"{json_file}: category {each.get('name')!r} has no whole number as id"
             )
+    _check_unique(json_file, "category", listed)
     with_keypoints = [each for each in listed if each.get("keypoints")]
     categories = sorted(with_keypoints or listed, key=lambda each: each["id"])
     images = _objects(json_file, content, "images")
@@ -225,7 +226,7 @@ def _fill(
     categories: list[dict[str, Any]],
 ) -> tuple[list[dict[str, Any]], Counter[str], Counter[str]]:
     """Return the complete annotations of ``categories``, what was filled, and what is left out."""
-    names = {each["id"]: _names(each) for each in categories}
+    names = {each["id"]: _names(json_file, each) for each in categories}
     others = {each["id"] for each in listed} - names.keys()
     sizes_wh = {each["id"]: _size_wh(each) for each in images}
     kept: list[dict[str, Any]] = []
@@ -267,16 +268,22 @@ def _size_wh(image: dict[str, Any]) -> tuple[int, int] | None:
     return size if all(type(side) is int and side > 0 for side in size) else None
 
 
-def _names(category: dict[str, Any]) -> list[str]:
-    names = category.get("keypoints")
-    return [str(each) for each in names] if isinstance(names, list) else []
+def _names(json_file: str, category: dict[str, Any]) -> list[str]:
+    names = category.get("keypoints") or []
+    if not isinstance(names, list) or not all(isinstance(each, str) and each for each in names):
+        raise InputError(
+            f"{json_file}: the category's keypoints are wrong: {category.get('name')!r} lists "
+            f"{repr(names)[:80]}, not names"
+        )
+    return names
 
 
 def _check_unique(json_file: str, kind: str, entries: list[dict[str, Any]]) -> None:
     times = Counter(each["id"] for each in entries)
     if len(times) < len(entries):
         id_, count = times.most_common(1)[0]
-        raise InputError(f"{json_file}: {count} {kind}s have the id {id_}; each needs its own")
+        plural = {"category": "categories"}.get(kind, f"{kind}s")
+        raise InputError(f"{json_file}: {count} {plural} have the id {id_}; each needs its own")
 
 
 def _number(annotations: list[dict[str, Any]]) -> dict[str, int]:

@@ -4,6 +4,7 @@ Tools export COCO's keypoint format with different fields missing, often in some
 file and not in others, so nothing here looks at more than one annotation.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,8 @@ def fill_annotation(
         filled["num_keypoints"] = len(points)
     if lacking["bbox"] and points is not None and len(points):
         filled["bbox"] = box_around(points, image_size_wh)
+    # once more, since a box that has just been computed may show that the area is wrong
+    lacking["area"] |= not is_plausible_area(filled.get("area"), filled.get("bbox"))
     if lacking["area"] and _has_extent(filled.get("bbox")) and are_numbers(filled["bbox"], 4):
         filled["area"] = round(AREA_SHARE * filled["bbox"][2] * filled["bbox"][3], 2)
     return filled, tuple(
@@ -89,13 +92,13 @@ def is_plausible_area(area: Any, box: Any) -> bool:
     """Return whether an area can be that of what is in a box.
 
     Args:
-        area: square pixels; what is not a number is left for the checks, unless it is None.
+        area: square pixels; what is not a finite number is left for the checks, unless it is None.
         box: XYWH_ABS; anything else, or one without extent, only asks for a positive area.
 
     >>> is_plausible_area(900, [0, 0, 30, 40]), is_plausible_area(0.4, [0, 0, 30, 40])
     (True, False)
     """
-    if not is_number(area):
+    if not is_number(area) or not math.isfinite(area):
         return area is not None
     if not _has_extent(box) or not are_numbers(box, 4):
         return area > 0

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pose_project.data.validation import are_numbers
 from pose_project.extras.doctor.check_boxes import TOLERANCE, are_xyxy, leaves_photo, read_as_xyxy
 from pose_project.extras.doctor.columns import Dataset, Given, Poses
 from pose_project.extras.doctor.findings import Finding
@@ -37,6 +38,19 @@ def check_visibility(dataset: Dataset) -> Iterator[Finding]:
         floats.extend(row for row, values in written if float in map(type, values))
     yield from dataset.annotations.found("visibility", strange)
     yield from dataset.annotations.found("visibility-float", floats)
+
+
+def check_repaired(dataset: Dataset) -> Iterator[Finding]:
+    """Find visibilities written as true or false, and unlabelled points that are not numbers."""
+    boolean, unreadable = [], []
+    for pose in dataset.poses:
+        for row in pose.rows.tolist():
+            values = dataset.annotations.objects[row]["keypoints"]
+            if are_numbers(values, len(values)):
+                continue
+            (boolean if bool in map(type, values[2::3]) else unreadable).append(row)
+    yield from dataset.annotations.found("visibility-boolean", boolean)
+    yield from dataset.annotations.found("point-unreadable", unreadable)
 
 
 def check_counts(dataset: Dataset) -> Iterator[Finding]:
