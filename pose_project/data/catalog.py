@@ -25,7 +25,6 @@ from detectron2.data.build import (
 
 from pose_project.data.annotation_files import (
     MALFORMED,
-    AnnotationFile,
     keypoint_categories,
     load_annotations,
     read_schema,
@@ -251,15 +250,6 @@ def get_dataset_dicts(
     if not dicts:
         raise InputError(f"datasets {names} cannot be used: nobody in them can be trained on")
     return dicts
-
-
-def load_truth(dataset_name: str) -> AnnotationFile:
-    """Return the annotations of a dataset, which its loader and its evaluator share.
-
-    Raises:
-        InputError: if the dataset is unknown, or its file missing or unusable.
-    """
-    return load_annotations(resolve_dataset(dataset_name).json_file)
 
 
 def _load_dicts(name: str, num_keypoints: int) -> list[dict[str, Any]]:
