@@ -4,6 +4,7 @@ import itertools
 import json
 import logging
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from pose_project.evaluation.results import (
     to_dataset_categories,
     without_garbage_collection,
 )
-from pose_project.evaluation.scoring import ENGINES, Scorer
+from pose_project.evaluation.scoring import ENGINES, MAX_DETECTIONS, Scorer
 from pose_project.evaluation.tables import METRICS, format_table, stats_to_metrics
 from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
@@ -41,6 +42,8 @@ class PoseEvaluator(COCOEvaluator):
             writes nothing.
         tasks: of ``bbox segm keypoints``; by default what the ground truth and model have.
         engine: ``"hotcoco"`` or the reference, ``"pycocotools"``.
+        max_detections: people in an image whose keypoints are scored, the best by score; COCO's
+            numbers look at 20.
 
     Raises:
         InputError: if the dataset or the engine is unknown, or its annotations cannot be scored.
@@ -52,6 +55,7 @@ class PoseEvaluator(COCOEvaluator):
         output_dir: str | None = None,
         tasks: tuple[str, ...] | None = None,
         engine: str = "hotcoco",
+        max_detections: int = MAX_DETECTIONS,
     ) -> None:
         if engine not in ENGINES:
             raise InputError(f"unknown evaluation engine {engine!r}; choose one of {ENGINES}")
@@ -60,15 +64,23 @@ class PoseEvaluator(COCOEvaluator):
         unknown = set(tasks or ()) - METRICS.keys()
         if unknown:
             raise InputError(f"unknown evaluation task {unknown.pop()!r}; known: {list(METRICS)}")
+        if type(max_detections) is not int or max_detections < 1:
+            raise InputError(f"max_detections must be a whole number from 1, got {max_detections}")
         super(COCOEvaluator, self).__init__()  # its own constructor reads the annotations again
         self.dataset_name = dataset_name
         self.engine = engine
+        self.max_detections = max_detections
         self.annotations = _annotations_of(dataset_name, output_dir)
         self.schema = get_schema(dataset_name) if tasks is None or "keypoints" in tasks else None
         self._tasks, self._output_dir = tasks, output_dir
         self._distributed = True
         self._predictions: list[Detections] = []
         if self.annotations.has_annotations:  # what cannot be scored shows now, not after training
+            if not self.annotations.annotations:
+                raise InputError(
+                    f"{self.annotations.path} has nobody to score against: "
+                    f"{self.annotations.describe_changes() or 'its list of annotations is empty'}"
+                )
             self._scorer([])
 
     def process(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
@@ -124,10 +136,12 @@ class PoseEvaluator(COCOEvaluator):
             else:
                 scores[task] = self._score(scorer, task, img_ids)
         for name, metrics in scores.items():
-            table = format_table("keypoints" if name.startswith("keypoints") else name, metrics)
-            guessed = self._estimated and name.startswith("keypoints")
-            note = " (OKS sigmas estimated)" if guessed else ""
+            is_keypoints = name.startswith("keypoints")
+            limit = self.max_detections if is_keypoints else None
+            table = format_table("keypoints" if is_keypoints else name, metrics, limit)
+            note = " (OKS sigmas estimated)" if self._estimated and is_keypoints else ""
             logger.info("%s on %s%s:\n%s", name, self.dataset_name, note, table)
+        self._note_crowded_images()
         if self._output_dir:
             defined = {
                 task: {k: None if math.isnan(v) else v for k, v in metrics.items()}
@@ -140,6 +154,22 @@ class PoseEvaluator(COCOEvaluator):
             }
             write_text_atomic(Path(self._output_dir) / "metrics.json", json.dumps(record, indent=2))
         return scores
+
+    def _note_crowded_images(self) -> None:
+        """Say where people are labelled that the keypoint numbers cannot see."""
+        people = Counter(
+            each["image_id"]
+            for each in self.annotations.annotations
+            if each.get("num_keypoints") and not each["iscrowd"]
+        )
+        crowded = sum(count > self.max_detections for count in people.values())
+        if crowded and self.schema is not None:
+            logger.info(
+                "%d images have more than %d labelled people: the keypoint numbers stop there; "
+                "dataloader.evaluator.max_detections=N looks at more",
+                crowded,
+                self.max_detections,
+            )
 
     @property
     def _estimated(self) -> bool:
@@ -186,7 +216,8 @@ class PoseEvaluator(COCOEvaluator):
     ) -> dict[str, float]:
         schema = schema or self.schema
         sigmas = None if schema is None else list(schema.oks_sigmas)
-        stats = scorer.score(task, sigmas, img_ids, cat_ids or list(self._category_ids()))
+        cat_ids = cat_ids or list(self._category_ids())
+        stats = scorer.score(task, sigmas, img_ids, cat_ids, self.max_detections)
         return stats_to_metrics(task, stats)
 
     def _check_keypoints(self, detections: Detections) -> None:

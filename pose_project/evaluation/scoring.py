@@ -16,6 +16,9 @@ from pose_project.data.annotation_files import load_annotations
 from pose_project.utils.errors import InputError
 
 ENGINES = ("hotcoco", "pycocotools")
+MAX_DETECTIONS = 20
+"""People in an image that COCO's keypoint numbers look at, the best by score."""
+_IOUS = {"": slice(None), "50": slice(0, 1), "75": slice(5, 6)}
 
 
 def score_results(
@@ -54,6 +57,7 @@ class Scorer:
         oks_sigmas: list[float] | None = None,
         img_ids: list[int] | None = None,
         cat_ids: list[int] | None = None,
+        max_detections: int = MAX_DETECTIONS,
     ) -> np.ndarray:
         """Return ``COCOeval.stats``.
 
@@ -62,13 +66,14 @@ class Scorer:
             oks_sigmas: K constants for ``keypoints``; None for COCO's.
             img_ids: the photos to score; None for all.
             cat_ids: the categories to score; None for all.
+            max_detections: of ``keypoints``: so many people in an image count, the best by score.
 
         Returns:
             10 numbers for keypoints, 12 otherwise, in 0-1, -1 where undefined.
         """
         # both print what they do; hotcoco warns of sigmas that are not COCO's, as a dataset's may
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="hotcoco: kpt_oks_sigmas")
+            warnings.filterwarnings("ignore", message="hotcoco: (kpt_oks_sigmas|max_dets)")
             if self._engine == "hotcoco":
                 evaluation = hotcoco.COCOeval(*self._loaded, task)
             else:
@@ -79,6 +84,8 @@ class Scorer:
                 evaluation.params.kpt_oks_sigmas = (
                     oks_sigmas if self._engine == "hotcoco" else np.array(oks_sigmas)
                 )
+            if task == "keypoints":
+                evaluation.params.maxDets = [max_detections]
             if img_ids is not None:
                 evaluation.params.imgIds = list(img_ids)
             if cat_ids is not None:
@@ -86,6 +93,8 @@ class Scorer:
             evaluation.evaluate()
             evaluation.accumulate()
             evaluation.summarize()
+        if task == "keypoints" and max_detections != MAX_DETECTIONS:
+            return _keypoint_stats(evaluation.eval)  # pycocotools asks for 20 by number
         return np.asarray(evaluation.stats, dtype=np.float64)
 
     def _load(self) -> tuple[Any, Any]:
@@ -101,6 +110,17 @@ class Scorer:
                 return truth, _load_results(truth, self._results)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"this ground truth cannot be scored: {error!r}") from error
+
+
+def _keypoint_stats(evaluated: dict[str, Any]) -> np.ndarray:
+    """Return AP, AP50, AP75, APm, APl and the same of AR, as ``COCOeval.summarize`` does."""
+    stats = []
+    for values in (evaluated["precision"], evaluated["recall"]):
+        by_area = [values[..., area, 0] for area in range(3)]  # all, medium, large
+        chosen = [by_area[0][rows] for rows in _IOUS.values()] + by_area[1:]
+        defined = [each[each > -1] for each in chosen]
+        stats += [each.mean() if each.size else -1.0 for each in defined]
+    return np.array(stats)
 
 
 def _load_results(truth: COCO, results: list[dict[str, Any]]) -> COCO:
