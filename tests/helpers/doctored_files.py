@@ -279,6 +279,11 @@ def cut_short(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-200])
 
 
+def two_pages(path: Path) -> None:
+    page = Image.new("L", (80, 64))
+    page.save(path, "TIFF", save_all=True, append_images=[page])
+
+
 def turned(path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees
@@ -291,6 +296,9 @@ PHOTOS: list[tuple[str, Callable[[Path], object]]] = [
     ("photo-unreadable", lambda path: path.write_bytes(b"<html>not found</html>")),
     ("photo-unreadable", lambda path: path.write_bytes(b"")),
     ("photo-truncated", cut_short),
+    ("photo-pixels", lambda path: Image.new("F", (80, 64)).save(path, "TIFF")),
+    ("photo-pixels", two_pages),
+    ("photo-sixteen-bits", lambda path: Image.new("I;16", (80, 64), 4000).save(path)),
     ("photo-size", lambda path: Image.new("RGB", (40, 32)).save(path)),
     ("photo-size-swapped", lambda path: Image.new("RGB", (64, 80)).save(path)),
     ("photo-exif", turned),

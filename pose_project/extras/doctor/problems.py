@@ -393,6 +393,17 @@ _PROBLEMS = (
         remedy="download or copy it again.",
     ),
     Problem(
+        *("photo-pixels", ERROR, "several pictures in one file, or values of 32 bits"),
+        loading=REFUSED,
+        why="training stops there: it is not said which picture, or which value is white.",
+        remedy="save the picture that is meant with 8 bits for each channel.",
+    ),
+    Problem(
+        *("photo-sixteen-bits", WARNING, "16 bits for each pixel"),
+        why="loading takes the higher eight: a photo that uses a part of the range is dark.",
+        remedy="scale it to 8 bits so that it looks as it should.",
+    ),
+    Problem(
         *("photo-size", ERROR, "other width and height than the file"),
         loading=REFUSED,
         why="boxes and keypoints may be of a resized photo; loading refuses it.",
