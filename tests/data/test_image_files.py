@@ -1,6 +1,7 @@
 """Pixels of every kind: one rule for training, prediction, the server and the doctor."""
 
 import io
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -80,6 +81,15 @@ def test_a_palette_with_transparency_shows_its_colours():
 def test_avif():
     data = encoded(Image.new("RGB", (32, 16), (10, 200, 30)), "AVIF", quality=95)
     assert np.abs(decode_photo(data, "RGB").astype(int) - (10, 200, 30)).max() <= 6
+
+
+def test_heic():
+    pytest.importorskip("pi_heif", reason="pi-heif is not installed: pip install -e '.[heif]'")
+    path = Path(__file__).with_name("files") / "two_halves.heic"
+    image = read_photo({"file_name": str(path)}, "RGB").astype(int)
+    assert image.shape == (8, 16, 3)
+    assert np.abs(image[:, :6] - (10, 200, 30)).max() < 12
+    assert np.abs(image[:, 10:] - (200, 20, 40)).max() < 12
 
 
 def test_heic_without_its_decoder_says_what_to_install(tmp_path, monkeypatch):
