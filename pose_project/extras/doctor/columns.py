@@ -127,9 +127,13 @@ class Poses:
 
         Infinity and minus infinity where there are none.
         """
+        return self.extent_of(self.labelled)
+
+    def extent_of(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the extent of an (n, K) bool of keypoints, see ``extent``."""
         axes = [self.keypoints[:, :, axis] for axis in (0, 1)]
-        lowest = [np.where(self.labelled, each, np.inf).min(axis=1) for each in axes]
-        highest = [np.where(self.labelled, each, -np.inf).max(axis=1) for each in axes]
+        lowest = [np.where(chosen, each, np.inf).min(axis=1) for each in axes]
+        highest = [np.where(chosen, each, -np.inf).max(axis=1) for each in axes]
         return np.stack(lowest, axis=1), np.stack(highest, axis=1)
 
 

@@ -347,7 +347,7 @@ _PROBLEMS = (
         remedy="nothing, if they are few; else make the boxes hold the points.",
     ),
     Problem(
-        *("point-far-off", ERROR, "labelled keypoints more than its size away from the bbox"),
+        *("point-far-off", ERROR, "visible keypoints more than its size away from the bbox"),
         why="box and keypoints belong to different people, photos or scales.",
         remedy="check the export: order of the people, x and y, resized photos.",
     ),
