@@ -6,7 +6,7 @@ import numpy as np
 
 from pose_project.data.validation import are_numbers
 from pose_project.extras.doctor.check_boxes import TOLERANCE, are_xyxy, leaves_photo, read_as_xyxy
-from pose_project.extras.doctor.columns import Dataset, Given, Poses
+from pose_project.extras.doctor.columns import Dataset, Given
 from pose_project.extras.doctor.findings import Finding
 
 _LABELLED_POINTS = 2  # fewer say nothing about all of a person's points
