@@ -8,14 +8,13 @@ import numpy as np
 from omegaconf import DictConfig
 from torch import Tensor
 
-from pose_project.config.loading import build
+from pose_project.config.loading import build, load_config
 from pose_project.data.augmentation.augmented_image import AugmentedPhoto
 from pose_project.data.mapper import KeypointMapper, to_planes
-from pose_project.engine import load_config
-from pose_project.evaluation.results import to_dataset_categories
 from pose_project.inference.model import load_categories, load_model
-from pose_project.inference.poses import Poses
 from pose_project.modeling.acceleration import inference_model
+from pose_project.structures.coco_results import to_coco_results
+from pose_project.structures.poses import Poses
 from pose_project.utils.errors import InputError
 
 
@@ -81,16 +80,15 @@ class PosePredictor:
         return [poses[index] for index in range(len(inputs))]
 
     def to_coco(self, poses: Poses, image_id: int) -> list[dict[str, Any]]:
-        """Return a photo's poses in COCO's results format, categories numbered as in the dataset.
+        """Return an image's poses in COCO's results format, categories numbered as in the dataset.
 
         The x and y of ``keypoints`` are pixel indices there, half a pixel less than in ``poses``.
         """
-        results = poses.to_coco(image_id)
-        to_dataset_categories(results, self.schema, [each["id"] for each in self.categories])
-        return results
+        category_ids = [each["id"] for each in self.categories]
+        return to_coco_results([poses], [image_id], self.schema, category_ids)
 
     def _padded_hw(self, image: Tensor) -> tuple[int, ...]:
-        """Return the height and width that a model pads a (3, H, W) photo to."""
+        """Return the height and width that a model pads a (3, H, W) image to."""
         multiple = max(self.model.model.backbone.size_divisibility, 1)
         return tuple(-(-side // multiple) * multiple for side in image.shape[-2:])
 
