@@ -1,4 +1,4 @@
-"""From photos in memory to poses."""
+"""From images in memory to poses."""
 
 import copy
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ from pose_project.utils.errors import InputError
 
 
 class PosePredictor:
-    """A trained model that takes photos as OpenCV reads them.
+    """A trained model that takes images as OpenCV reads them.
 
     >>> predictor = PosePredictor(cfg, "output/demo/model_final.pth")  # doctest: +SKIP
     >>> predictor(cv2.imread("photo.jpg")).keypoints.shape  # doctest: +SKIP
     (3, 17, 3)
 
-    Photos are resized as ``dataloader.test`` does, and the model runs as ``train.inference`` says.
+    Images are resized as ``dataloader.test`` does, and the model runs as ``train.inference`` says.
 
     Args:
         cfg: LazyConfig of the model.
@@ -54,20 +54,20 @@ class PosePredictor:
         return cls(load_config(config_file, overrides), weights)
 
     def __call__(self, image_bgr: np.ndarray) -> Poses:
-        """Return the poses in an (H, W, 3) uint8 photo, channels blue, green, red."""
+        """Return the poses in an (H, W, 3) uint8 image, channels blue, green, red."""
         return self.predict([image_bgr])[0]
 
     def predict(self, images_bgr: Sequence[np.ndarray]) -> list[Poses]:
-        """Return the poses in each of some photos, computed in batches.
+        """Return the poses in each of some images, computed in batches.
 
-        Photos of the same size once padded for the model are one batch, so that what is found in a
-        photo does not depend on the others.
+        Images of the same size once padded for the model are one batch, so that what is found in
+        one does not depend on the others.
 
         Args:
             images_bgr: (H, W, 3) uint8 each, of any sizes.
 
         Raises:
-            InputError: if a photo is no such array.
+            InputError: if an image is not such an array.
         """
         inputs = [self._to_input(image) for image in images_bgr]
         batches: dict[tuple[int, ...], list[int]] = {}
@@ -102,7 +102,7 @@ class PosePredictor:
         image = np.asarray(image_bgr)
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise InputError(
-                "a photo must be an (H, W, 3) uint8 array of blue, green and red, got "
+                "an image must be an (H, W, 3) uint8 array of blue, green and red, got "
                 f"{image.dtype} {image.shape}"
             )
         if self.mapper.image_format == "RGB":

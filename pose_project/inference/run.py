@@ -103,18 +103,18 @@ def predict_sources(
         remove_leftovers(parts.path(source))
         if drawing:
             remove_leftovers(drawing.path(source))
-    photos = [source for source in sources if not source.is_video]
+    images = [source for source in sources if not source.is_video]
     videos = [source for source in sources if source.is_video]
     with tqdm(total=len(sources), disable=None, unit="file") as progress:
-        for batch in _batches(photos, batch_size):
-            _predict_photos(batch, predictor, parts, drawing)
+        for batch in _batches(images, batch_size):
+            _predict_images(batch, predictor, parts, drawing)
             progress.update(len(batch))
         for video in videos:
             _predict_video(video, predictor, parts, drawing, batch_size)
             progress.update()
 
 
-def _predict_photos(
+def _predict_images(
     sources: list[Source], predictor: PosePredictor, parts: PartsFolder, drawing: Drawing | None
 ) -> None:
     read: list[tuple[Source, list[int], np.ndarray]] = []

@@ -6,7 +6,7 @@ import numpy as np
 
 from pose_project.data.validation import are_numbers
 from pose_project.extras.doctor.check_boxes import TOLERANCE, are_xyxy, leaves_photo, read_as_xyxy
-from pose_project.extras.doctor.columns import Dataset, Given, Poses
+from pose_project.extras.doctor.columns import Dataset, Given, LabelledPoses
 from pose_project.extras.doctor.findings import Finding
 
 _LABELLED_POINTS = 2  # fewer say nothing about all of a person's points
@@ -109,7 +109,7 @@ def box_corners(boxes: np.ndarray, corners: bool) -> tuple[np.ndarray, np.ndarra
     return boxes[:, :2], boxes[:, 2:] + (0 if corners else boxes[:, :2])
 
 
-def distance_outside(pose: Poses, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+def distance_outside(pose: LabelledPoses, first: np.ndarray, last: np.ndarray) -> np.ndarray:
     """Return (n,) by how many pixels labelled points are outside a frame, on either axis.
 
     0 if all are inside, or the frame is unknown.
