@@ -30,9 +30,8 @@ from torch import nn
 
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.config.loading import plain_config
-from pose_project.engine import PoseTrainer, load_config
+from pose_project.engine import load_config
 from pose_project.engine.checks import check_evaluation
-from pose_project.engine.launch import resolve_device
 from pose_project.extras.svd.compression import build_low_rank_head, full_box_head, low_rank_config
 from pose_project.extras.svd.rank_curves import plot_rank_curves
 from pose_project.extras.svd.rank_survey import (
@@ -42,6 +41,7 @@ from pose_project.extras.svd.rank_survey import (
     survey_panels,
     survey_ranks,
 )
+from pose_project.modeling.build import build_model, resolve_device
 from pose_project.modeling.svd import LinearSVD, check_rank
 from pose_project.utils.cli import run_tool
 from pose_project.utils.errors import InputError
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
     measured.train.device = resolve_device(cfg.train.device)
     if "output_dir" in measured.dataloader.evaluator:
         measured.dataloader.evaluator.output_dir = None  # nothing is written but --output
-    model = PoseTrainer.build_model(measured).eval()
+    model = build_model(measured).eval()
     full = full_box_head(model)
     choices = parse_ranks(arguments.rank, full.fcs)
     if not arguments.no_eval:

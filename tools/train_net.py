@@ -24,8 +24,9 @@ from omegaconf import DictConfig
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.engine import PoseTrainer, load_config
 from pose_project.engine.checks import check_evaluation, check_train_settings
-from pose_project.engine.launch import launch, resolve_device, was_restarted
+from pose_project.engine.launch import launch, was_restarted
 from pose_project.engine.run_folder import LOGGERS, check_run_folder, open_run_folder
+from pose_project.modeling.build import resolve_device
 from pose_project.utils.cli import run_tool
 from pose_project.utils.errors import InputError, PoseError
 

@@ -1,6 +1,6 @@
-"""Which files are images, and how their pixels become 8 bits.
+"""Which files are images, how they are turned, and how their pixels become 8 bits.
 
-The rule, for training, prediction, the server and the doctor alike:
+The rule of pixels, for training, prediction, the server and the doctor alike:
 
 =============================  =====================================================================
 pixels                         become
@@ -21,7 +21,7 @@ import contextlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from pose_project.utils.errors import UnreadablePhotoError
 
@@ -75,6 +75,24 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     if not has_sixteen_bits(image):
         return image
     return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
+
+
+def exif_orientation(image: Image.Image) -> int:
+    """Return how a photo is stored: 1 upright, 2 to 4 on its head or mirrored, 5 to 8 on its side.
+
+    As for Detectron2, damaged EXIF data and other numbers are 1.
+    """
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # Pillow raises what its parser stumbles over
+        return 1
+    return orientation if orientation in range(2, 9) else 1
+
+
+def upright_size_wh(image: Image.Image) -> tuple[int, int]:
+    """Return width and height of an opened photo once it is turned as its EXIF data say."""
+    width, height = image.size
+    return (height, width) if exif_orientation(image) >= 5 else (width, height)
 
 
 def missing_decoder(path: Path) -> str:

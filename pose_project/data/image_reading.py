@@ -12,13 +12,12 @@ from detectron2.data import detection_utils
 from detectron2.utils.file_io import PathManager
 from PIL import Image, UnidentifiedImageError
 
-from pose_project.data.image_files import missing_decoder, to_eight_bits
+from pose_project.data.image_files import exif_orientation, missing_decoder, to_eight_bits
 from pose_project.utils.errors import UnreadablePhotoError
 
 _START, _END, _SCAN, _RESTART_INTERVAL = 0xD8, 0xD9, 0xDA, 0xDD  # JPEG's markers follow a 0xFF
 _MARKER_AFTER_SCAN = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")  # 0xFF 0x00 is data
 _RESTART = re.compile(rb"\xff([\xd0-\xd7])")
-_ORIENTATION = 0x0112  # EXIF's number of this field; 2 to 8 are turned or mirrored
 
 
 def read_photo(photo: dict[str, Any], image_format: str) -> np.ndarray:
@@ -82,8 +81,8 @@ def _decode_common_jpeg(data: bytes, image_format: str) -> np.ndarray | None:
     if not _has_markers_in_order(data):
         return None
     with Image.open(io.BytesIO(data)) as header:
-        is_turned = header.getexif().get(_ORIENTATION) in range(2, 9)
-        if header.format != "JPEG" or header.mode not in ("RGB", "L") or is_turned:
+        is_upright = exif_orientation(header) == 1
+        if header.format != "JPEG" or header.mode not in ("RGB", "L") or not is_upright:
             return None
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)

@@ -1,6 +1,5 @@
 """One process or many: Detectron2's ``launch``, or the processes that ``torchrun`` has started."""
 
-import logging
 import os
 from argparse import Namespace
 from collections.abc import Callable, Mapping
@@ -17,8 +16,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 from pose_project.utils.cli import run_tool
 from pose_project.utils.errors import InputError
-
-logger = logging.getLogger(__name__)
 
 
 def launch(run: Callable[[Namespace], None], arguments: Namespace) -> None:
@@ -92,14 +89,6 @@ def was_restarted() -> bool:
 
 def _restarts() -> int:
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
-
-
-def resolve_device(device: str) -> str:
-    """Return ``device``, or ``"cpu"`` with one line saying so where there is no GPU."""
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        logger.info("No CUDA device here: running on the CPU.")
-        return "cpu"
-    return device
 
 
 def distribute(model: nn.Module, device: str, ddp: Mapping[str, Any]) -> nn.Module:

@@ -16,11 +16,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pose_project.data.loader import seed_everything
-from pose_project.utils.errors import InputError, NonFiniteLossError, OutOfMemoryError
+from pose_project.modeling.precision import named_dtype
+from pose_project.utils.errors import NonFiniteLossError, OutOfMemoryError
 
 logger = logging.getLogger(__name__)
-
-_AUTOCAST_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -74,13 +73,11 @@ class TrainStep(SimpleTrainer):
         reports: Callable[[int], bool] = lambda iteration: True,
     ) -> None:
         super().__init__(model, data_loader, optimizer)
-        if amp_dtype is not None and amp_dtype not in _AUTOCAST_DTYPES:
-            raise InputError(f"train.amp.dtype must be bf16 or fp16, not {amp_dtype!r}")
         self.device = torch.device(device)
-        if amp_dtype == "fp16" and self.device.type == "cpu":
-            raise InputError("train.amp.dtype=fp16 needs a GPU; a CPU runs train.amp.dtype=bf16")
+        self.amp_dtype = None
+        if amp_dtype is not None:
+            self.amp_dtype = named_dtype("train.amp.dtype", amp_dtype, device, ("bf16", "fp16"))
         self.seed = seed
-        self.amp_dtype = _AUTOCAST_DTYPES.get(amp_dtype)
         self.clip_grad_norm = clip_grad_norm
         self.accumulate = accumulate
         self.max_skipped_steps = max_skipped_steps

@@ -33,9 +33,10 @@ from pose_project.engine.checks import (
 )
 from pose_project.engine.default_hooks import default_hooks, evaluation_period
 from pose_project.engine.hooks.drawing import draw_predictions
-from pose_project.engine.launch import distribute, resolve_device, synchronise_buffers
+from pose_project.engine.launch import distribute, synchronise_buffers
 from pose_project.engine.train_step import TrainStep
-from pose_project.modeling.acceleration import inference_dtype, inference_model, to_channels_last
+from pose_project.modeling.acceleration import inference_dtype, inference_model
+from pose_project.modeling.build import build_model, resolve_device
 from pose_project.utils.errors import EarlyStop, InputError, NonFiniteLossError
 
 logger = logging.getLogger(__name__)
@@ -211,10 +212,7 @@ class PoseTrainer(DefaultTrainer):
     @classmethod
     def build_model(cls, cfg: DictConfig) -> nn.Module:
         """Return ``cfg.model`` on its device."""
-        model = build(cfg, "model").to(cfg.train.device)
-        if cfg.train.channels_last:
-            to_channels_last(model)
-        return model
+        return build_model(cfg)
 
     @classmethod
     def build_optimizer(cls, cfg: DictConfig, model: nn.Module) -> Optimizer:

@@ -5,6 +5,7 @@ import json
 import logging
 import math
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,14 @@ from detectron2.utils import comm
 
 from pose_project.data import get_schema, resolve_dataset
 from pose_project.data.annotation_files import AnnotationFile, load_annotations
-from pose_project.evaluation.results import (
-    Detections,
-    to_dataset_categories,
-    without_garbage_collection,
-)
 from pose_project.evaluation.scoring import ENGINES, MAX_DETECTIONS, Scorer
 from pose_project.evaluation.tables import METRICS, format_table, stats_to_metrics
 from pose_project.structures import KeypointSchema
+from pose_project.structures.coco_results import to_coco_results
+from pose_project.structures.poses import Poses
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import write_text_atomic
+from pose_project.utils.json_files import collection_paused
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +73,7 @@ class PoseEvaluator(COCOEvaluator):
         self.schema = get_schema(dataset_name) if tasks is None or "keypoints" in tasks else None
         self._tasks, self._output_dir = tasks, output_dir
         self._distributed = True
-        self._predictions: list[Detections] = []
+        self._predictions: list[tuple[int, Poses]] = []
         if self.annotations.has_annotations:  # what cannot be scored shows now, not after training
             if not self.annotations.annotations:
                 raise InputError(
@@ -84,22 +83,22 @@ class PoseEvaluator(COCOEvaluator):
             self._scorer([])
 
     def process(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
-        """Keep the predictions of some photos.
+        """Keep the predictions of some images.
 
         Args:
             inputs: what the model was given; ``image_id`` is read.
-            outputs: what it returned; ``instances`` in the space of the original photo.
+            outputs: what it returned; ``instances`` in the space of the original image.
         """
         for given, returned in zip(inputs, outputs, strict=True):
-            detections = Detections.of_photo(returned["instances"], given["image_id"])
-            self._predictions.append(detections)
+            poses = Poses.of_instances(returned["instances"], extras=["masks"])
+            self._predictions.append((given["image_id"], poses))
 
-    @without_garbage_collection()
+    @collection_paused()
     def evaluate(self, img_ids: list[int] | None = None) -> dict[str, dict[str, float]]:
         """Score everything that was processed, in all processes.
 
         Args:
-            img_ids: the photos to score; None for the whole dataset.
+            img_ids: the images to score; None for the whole dataset.
 
         Returns:
             {task: {metric: percent}}; see ``tables.METRICS``. Where several categories have
@@ -115,10 +114,9 @@ class PoseEvaluator(COCOEvaluator):
             if not comm.is_main_process():
                 return {}
             predictions = list(itertools.chain(*gathered))
-        detections = Detections.of_photos(predictions)
-        self._check_keypoints(detections)
-        results = detections.to_coco()
-        to_dataset_categories(results, self.schema, list(self._category_ids()))
+        image_ids, images = zip(*predictions, strict=True) if predictions else ((), ())
+        self._check_keypoints(images)
+        results = to_coco_results(images, image_ids, self.schema, list(self._category_ids()))
         if self._output_dir:
             path = Path(self._output_dir) / "coco_instances_results.json"
             write_text_atomic(path, json.dumps(results))
@@ -220,16 +218,15 @@ class PoseEvaluator(COCOEvaluator):
         stats = scorer.score(task, sigmas, img_ids, cat_ids, self.max_detections)
         return stats_to_metrics(task, stats)
 
-    def _check_keypoints(self, detections: Detections) -> None:
-        if self.schema is None or detections.keypoints is None:
+    def _check_keypoints(self, images: Sequence[Poses]) -> None:
+        numbers = {each.keypoints.shape[1] for each in images if len(each)} - {0}
+        if self.schema is None or numbers <= {self.schema.num_keypoints}:
             return
-        expected, predicted = self.schema.num_keypoints, detections.keypoints.shape[1]
-        if detections.image_ids and predicted != expected:
-            raise InputError(
-                f"the model predicts {predicted} keypoints, dataset {self.dataset_name!r} has "
-                f"{expected}, and there are {len(self.schema.oks_sigmas)} OKS sigmas; the three "
-                "must agree"
-            )
+        raise InputError(
+            f"the model predicts {numbers.pop()} keypoints, dataset {self.dataset_name!r} has "
+            f"{self.schema.num_keypoints}, and there are {len(self.schema.oks_sigmas)} OKS sigmas; "
+            "the three must agree"
+        )
 
 
 def _annotations_of(dataset_name: str, output_dir: str | None) -> AnnotationFile:

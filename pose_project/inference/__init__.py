@@ -1,6 +1,6 @@
 """Trained models at work: on photos, folders and videos."""
 
-from pose_project.inference.poses import Poses
 from pose_project.inference.predictor import PosePredictor
+from pose_project.structures.poses import Poses
 
 __all__ = ["PosePredictor", "Poses"]

@@ -15,11 +15,14 @@ import numpy as np
 from omegaconf import DictConfig
 
 from pose_project.config.loading import plain_config
-from pose_project.inference.poses import Poses
 from pose_project.inference.sources import Source
+from pose_project.structures.poses import Poses
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import write_text_atomic
+from pose_project.utils.parts_folder import check_parts_folder, open_parts_folder
 from pose_project.utils.provenance import sha256_of
+
+_FLOATS, _INTEGERS = ("boxes", "scores", "keypoints"), ("classes", "track_ids")
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,10 @@ class Part:
 
     Attributes:
         frames: people in each frame; of a photo there is one, of a file that cannot be read none.
-        track_ids: for each frame of a video (N,) int64 from 1, 0 for people who are not followed;
-            empty for a photo.
         problem: why the file, or the rest of it, could not be read.
     """
 
     frames: list[Poses] = field(default_factory=list)
-    track_ids: list[np.ndarray] = field(default_factory=list)
     problem: str | None = None
 
 
@@ -51,32 +51,12 @@ class PartsFolder:
         self.settings = settings
 
     def open(self) -> None:
-        """Make the folder, or make sure that it belongs to a run with the same settings.
-
-        Raises:
-            InputError: if it was made with other settings; names them.
-        """
-        file = self.folder / "settings.json"
-        if not file.exists():
-            write_text_atomic(file, json.dumps(self.settings, indent=2) + "\n")
-        self.check()
+        """Make the folder; raises what ``check`` raises."""
+        open_parts_folder(self.folder, self.settings)
 
     def check(self) -> None:
-        """Refuse a folder that was made with other settings, as ``open`` does; write nothing."""
-        file = self.folder / "settings.json"
-        if not file.exists():
-            return
-        try:
-            earlier = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(f"{file} is damaged: {error}") from error
-        names = sorted({*earlier, *self.settings})
-        other = [name for name in names if earlier.get(name) != self.settings.get(name)]
-        if other:
-            raise InputError(
-                f"{self.folder.parent} holds predictions made with other {' and '.join(other)}; "
-                "choose another --output, or delete that folder"
-            )
+        """Raise ``InputError`` if the folder was made with other settings; write nothing."""
+        check_parts_folder(self.folder, self.settings)
 
     def missing(self, sources: Sequence[Source]) -> list[Source]:
         """Return the sources without a part of the file as it is now."""
@@ -93,9 +73,7 @@ class PartsFolder:
         record: dict[str, Any] = {"source": str(source.path), "stamp": stamp}
         if part.problem:
             record["problem"] = part.problem
-        record["frames"] = [_frame_record(poses) for poses in part.frames]
-        for frame, ids in zip(record["frames"], part.track_ids, strict=False):
-            frame["track_ids"] = ids.tolist()
+        record["frames"] = [_to_record(poses) for poses in part.frames]
         write_text_atomic(self.path(source), json.dumps(record, separators=(",", ":")))
 
     def read(self, source: Source) -> Part:
@@ -103,9 +81,7 @@ class PartsFolder:
         record = self._record(source)
         if record is None:
             raise InputError(f"{source.path} has changed since it was read; start the run again")
-        frames = record["frames"]
-        ids = [np.array(each["track_ids"], np.int64) for each in frames if "track_ids" in each]
-        return Part([_frame(each) for each in frames], ids, record.get("problem"))
+        return Part([_from_record(each) for each in record["frames"]], record.get("problem"))
 
     def read_all(self, sources: Sequence[Source]) -> Iterator[tuple[Source, Part]]:
         """Yield the sources with their parts, one in memory at a time."""
@@ -127,12 +103,12 @@ class PartsFolder:
 
 
 def settings_of(
-    cfg: DictConfig, weights: str, categories: list[dict[str, Any]], drawing: dict[str, Any]
+    cfg: DictConfig, weights: str, categories: list[dict[str, Any]], drawing: list[float]
 ) -> dict[str, Any]:
-    """Return what predictions and drawings depend on, as JSON's types.
+    """Return what predictions and drawings depend on.
 
     Args:
-        cfg: only its model, how photos are resized and ``train.inference`` count.
+        cfg: only its model, how images are resized and ``train.inference`` count.
         weights: a file, by its content; or an address, by its name.
         categories: what is predicted.
         drawing: thresholds, or nothing if nothing is drawn.
@@ -141,31 +117,28 @@ def settings_of(
     parts = [plain["model"], plain["dataloader"]["test"]["mapper"], plain["train"]["inference"]]
     config = json.dumps(parts, sort_keys=True).encode()
     is_file = Path(weights).is_file()
-    settings = {
+    return {
         "config": hashlib.sha256(config).hexdigest(),
         "weights": sha256_of(Path(weights)) if is_file else weights,
         "categories": categories,
         "drawing": drawing,
     }
-    return json.loads(json.dumps(settings))
 
 
-def _frame_record(poses: Poses) -> dict[str, Any]:
-    return {
-        "size_hw": list(poses.photo_size_hw),
-        "boxes": poses.boxes.tolist(),
-        "scores": poses.scores.tolist(),
-        "classes": poses.classes.tolist(),
-        "keypoints": poses.keypoints.tolist(),
-    }
+def _to_record(poses: Poses) -> dict[str, Any]:
+    saved = {name: getattr(poses, name) for name in (*_FLOATS, *_INTEGERS)}
+    arrays = {name: each.tolist() for name, each in saved.items() if each is not None}
+    num_keypoints = poses.keypoints.shape[1]
+    return {"image_size_hw": poses.image_size_hw, "num_keypoints": num_keypoints, **arrays}
 
 
-def _frame(record: dict[str, Any]) -> Poses:
+def _from_record(record: dict[str, Any]) -> Poses:
     count = len(record["scores"])
-    return Poses(
-        tuple(record["size_hw"]),
-        np.array(record["boxes"], np.float32).reshape(count, 4),
-        np.array(record["scores"], np.float32),
-        np.array(record["classes"], np.int64),
-        np.array(record["keypoints"], np.float32).reshape(count, -1 if count else 0, 3),
-    )
+    shapes = {"boxes": (count, 4), "keypoints": (count, record["num_keypoints"], 3)}
+    arrays = {
+        name: np.array(record[name], dtype).reshape(shapes.get(name, count))
+        for names, dtype in ((_FLOATS, np.float32), (_INTEGERS, np.int64))
+        for name in names
+        if name in record
+    }
+    return Poses(tuple(record["image_size_hw"]), **arrays)

@@ -9,10 +9,9 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from pose_project.checkpoint import PoseCheckpointer
+from pose_project.config.train_settings import check_types_and_ranges
 from pose_project.data import get_categories
-from pose_project.engine import PoseTrainer
-from pose_project.engine.checks import check_train_settings
-from pose_project.engine.launch import resolve_device
+from pose_project.modeling.build import build_model, resolve_device
 from pose_project.structures import KeypointSchema, merge_schemas
 from pose_project.utils.errors import InputError
 
@@ -69,7 +68,7 @@ def load_model(
             predicts no keypoints or needs proposals from outside.
     """
     schema = schema_of(categories, weights)
-    check_train_settings(cfg.train)
+    check_types_and_ranges(cfg.train)
     cfg = copy.deepcopy(cfg)
     cfg.train.device = resolve_device(cfg.train.device)
     heads = cfg.model.get("roi_heads", {})
@@ -81,7 +80,7 @@ def load_model(
         heads.num_classes = len(categories)
     if OmegaConf.is_dict(heads.keypoint_head.num_keypoints):
         heads.keypoint_head.num_keypoints = schema.num_keypoints
-    model = PoseTrainer.build_model(cfg).eval()
+    model = build_model(cfg).eval()
     if model.roi_heads.keypoint_head.num_keypoints != schema.num_keypoints:
         raise InputError(
             f"the model predicts {model.roi_heads.keypoint_head.num_keypoints} keypoints, "

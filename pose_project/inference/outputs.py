@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pose_project.evaluation.results import to_dataset_categories
 from pose_project.inference.finished_parts import Part
 from pose_project.inference.sources import Source
 from pose_project.structures import KeypointSchema
+from pose_project.structures.coco_results import to_coco_results
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import atomic_path, write_text_atomic
 from pose_project.utils.json_files import read_json
@@ -108,8 +108,7 @@ def write_coco(
     """Write everything found, in COCO's results format, and which photo or frame is which id.
 
     Args:
-        results_file: one dict a person: ``image_id category_id bbox score keypoints``, and
-            ``track_id`` where people are followed. x and y of keypoints are pixel indices.
+        results_file: one dict a person, see :func:`to_coco_results`.
         images_file: ``images`` with ``id file_name height width``, of a video's frames also
             ``frame_index`` from 0; and ``categories``.
         parts: of all sources, in order.
@@ -122,16 +121,12 @@ def write_coco(
     def lines() -> Iterator[str]:
         for source, part in parts:
             for index, poses in enumerate(part.frames):
-                height, width = poses.photo_size_hw
+                height, width = poses.image_size_hw
                 image = {"id": ids.next_id(source), "file_name": source.name}
                 images.append({**image, "height": height, "width": width})
-                results = poses.to_coco(image["id"])
-                to_dataset_categories(results, schema, ids.category_ids)
-                if part.track_ids:
+                if source.is_video:
                     images[-1]["frame_index"] = index
-                    for each, track_id in zip(results, part.track_ids[index], strict=True):
-                        if track_id:
-                            each["track_id"] = int(track_id)
+                results = to_coco_results([poses], [image["id"]], schema, ids.category_ids)
                 yield from map(json.dumps, results)
 
     with atomic_path(results_file) as temporary, open(temporary, "w", encoding="utf-8") as stream:
@@ -168,9 +163,9 @@ def _rows(
     source: Source, part: Part, names: list[str], schema: KeypointSchema
 ) -> Iterator[list[Any]]:
     for index, poses in enumerate(part.frames):
-        frame = index if part.track_ids else ""
+        frame = index if source.is_video else ""
         for person in range(len(poses)):
-            track_id = part.track_ids[index][person] if part.track_ids else 0
+            track_id = 0 if poses.track_ids is None else poses.track_ids[person]
             class_index = int(poses.classes[person])
             box = [f"{value:.3f}" for value in poses.boxes[person]]
             score = f"{poses.scores[person]:.6f}"

@@ -1,4 +1,4 @@
-"""From photos in memory to poses."""
+"""From images in memory to poses."""
 
 import copy
 from collections.abc import Sequence
@@ -8,25 +8,24 @@ import numpy as np
 from omegaconf import DictConfig
 from torch import Tensor
 
-from pose_project.config.loading import build
+from pose_project.config.loading import build, load_config
 from pose_project.data.augmentation.augmented_image import AugmentedPhoto
 from pose_project.data.mapper import KeypointMapper, to_planes
-from pose_project.engine import load_config
-from pose_project.evaluation.results import to_dataset_categories
 from pose_project.inference.model import load_categories, load_model
-from pose_project.inference.poses import Poses
 from pose_project.modeling.acceleration import inference_model
+from pose_project.structures.coco_results import to_coco_results
+from pose_project.structures.poses import Poses
 from pose_project.utils.errors import InputError
 
 
 class PosePredictor:
-    """A trained model that takes photos as OpenCV reads them.
+    """A trained model that takes images as OpenCV reads them.
 
     >>> predictor = PosePredictor(cfg, "output/demo/model_final.pth")  # doctest: +SKIP
     >>> predictor(cv2.imread("photo.jpg")).keypoints.shape  # doctest: +SKIP
     (3, 17, 3)
 
-    Photos are resized as ``dataloader.test`` does, and the model runs as ``train.inference`` says.
+    Images are resized as ``dataloader.test`` does, and the model runs as ``train.inference`` says.
 
     Args:
         cfg: LazyConfig of the model.
@@ -55,20 +54,20 @@ class PosePredictor:
         return cls(load_config(config_file, overrides), weights)
 
     def __call__(self, image_bgr: np.ndarray) -> Poses:
-        """Return the poses in an (H, W, 3) uint8 photo, channels blue, green, red."""
+        """Return the poses in an (H, W, 3) uint8 image, channels blue, green, red."""
         return self.predict([image_bgr])[0]
 
     def predict(self, images_bgr: Sequence[np.ndarray]) -> list[Poses]:
-        """Return the poses in each of some photos, computed in batches.
+        """Return the poses in each of some images, computed in batches.
 
-        Photos of the same size once padded for the model are one batch, so that what is found in a
-        photo does not depend on the others.
+        Images of the same size once padded for the model are one batch, so that what is found in
+        one does not depend on the others.
 
         Args:
             images_bgr: (H, W, 3) uint8 each, of any sizes.
 
         Raises:
-            InputError: if a photo is no such array.
+            InputError: if an image is not such an array.
         """
         inputs = [self._to_input(image) for image in images_bgr]
         batches: dict[tuple[int, ...], list[int]] = {}
@@ -81,16 +80,15 @@ class PosePredictor:
         return [poses[index] for index in range(len(inputs))]
 
     def to_coco(self, poses: Poses, image_id: int) -> list[dict[str, Any]]:
-        """Return a photo's poses in COCO's results format, categories numbered as in the dataset.
+        """Return an image's poses in COCO's results format, categories numbered as in the dataset.
 
         The x and y of ``keypoints`` are pixel indices there, half a pixel less than in ``poses``.
         """
-        results = poses.to_coco(image_id)
-        to_dataset_categories(results, self.schema, [each["id"] for each in self.categories])
-        return results
+        category_ids = [each["id"] for each in self.categories]
+        return to_coco_results([poses], [image_id], self.schema, category_ids)
 
     def _padded_hw(self, image: Tensor) -> tuple[int, ...]:
-        """Return the height and width that a model pads a (3, H, W) photo to."""
+        """Return the height and width that a model pads a (3, H, W) image to."""
         multiple = max(self.model.model.backbone.size_divisibility, 1)
         return tuple(-(-side // multiple) * multiple for side in image.shape[-2:])
 
@@ -104,7 +102,7 @@ class PosePredictor:
         image = np.asarray(image_bgr)
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise InputError(
-                "a photo must be an (H, W, 3) uint8 array of blue, green and red, got "
+                "an image must be an (H, W, 3) uint8 array of blue, green and red, got "
                 f"{image.dtype} {image.shape}"
             )
         if self.mapper.image_format == "RGB":

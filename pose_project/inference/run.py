@@ -4,7 +4,7 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,12 +16,12 @@ from tqdm import tqdm
 
 from pose_project.data.image_reading import read_photo
 from pose_project.inference.finished_parts import Part, PartsFolder
-from pose_project.inference.poses import Poses
 from pose_project.inference.predictor import PosePredictor
 from pose_project.inference.sources import Source
 from pose_project.inference.tracking import PoseTracker
 from pose_project.inference.video import VideoReader, open_video
 from pose_project.structures import KeypointSchema
+from pose_project.structures.poses import Poses
 from pose_project.utils.errors import UnreadablePhotoError
 from pose_project.utils.files import atomic_path, remove_leftovers
 from pose_project.visualization import PoseVisualizer
@@ -45,26 +45,22 @@ class Drawing:
     score_threshold: float
     keypoint_threshold: float
 
-    def draw(
-        self, image_bgr: np.ndarray, poses: Poses, track_ids: np.ndarray | None = None
-    ) -> np.ndarray:
+    def draw(self, image_bgr: np.ndarray, poses: Poses) -> np.ndarray:
         """Return an (H, W, 3) uint8 BGR picture with the people on it."""
-        instances = poses.to_instances()
-        if track_ids is not None:
-            instances.track_ids = torch.from_numpy(track_ids)
         visualizer = PoseVisualizer(
             image_bgr[:, :, ::-1],
             self.schema,
             score_threshold=self.score_threshold,
             keypoint_threshold=self.keypoint_threshold,
         )
-        return visualizer.draw_instance_predictions(instances).get_image()[:, :, ::-1]
+        drawn = visualizer.draw_instance_predictions(poses.to_instances())
+        return drawn.get_image()[:, :, ::-1]
 
     def path(self, source: Source) -> Path:
         """Return the file that a source is drawn into."""
         return self.folder / source.drawn_name
 
-    def write_photo(self, source: Source, image_bgr: np.ndarray, poses: Poses) -> None:
+    def write_image(self, source: Source, image_bgr: np.ndarray, poses: Poses) -> None:
         """Draw a photo's people and write it in the format that its name says."""
         path = self.path(source)
         picture = np.ascontiguousarray(self.draw(image_bgr, poses))
@@ -107,18 +103,18 @@ def predict_sources(
         remove_leftovers(parts.path(source))
         if drawing:
             remove_leftovers(drawing.path(source))
-    photos = [source for source in sources if not source.is_video]
+    images = [source for source in sources if not source.is_video]
     videos = [source for source in sources if source.is_video]
     with tqdm(total=len(sources), disable=None, unit="file") as progress:
-        for batch in _batches(photos, batch_size):
-            _predict_photos(batch, predictor, parts, drawing)
+        for batch in _batches(images, batch_size):
+            _predict_images(batch, predictor, parts, drawing)
             progress.update(len(batch))
         for video in videos:
             _predict_video(video, predictor, parts, drawing, batch_size)
             progress.update()
 
 
-def _predict_photos(
+def _predict_images(
     sources: list[Source], predictor: PosePredictor, parts: PartsFolder, drawing: Drawing | None
 ) -> None:
     read: list[tuple[Source, list[int], np.ndarray]] = []
@@ -133,7 +129,7 @@ def _predict_photos(
     found = predictor.predict([image for _, _, image in read])
     for (source, stamp, image), poses in zip(read, found, strict=True):
         if drawing:
-            drawing.write_photo(source, image, poses)
+            drawing.write_image(source, image, poses)
         parts.write(source, stamp, Part([poses]))
 
 
@@ -148,18 +144,16 @@ def _predict_video(
     tracker = PoseTracker(predictor.schema)
     reader = VideoReader(source.path)
     frames: list[Poses] = []
-    track_ids: list[np.ndarray] = []
     target = open_video(drawing.path(source)) if drawing else nullcontext()
     with target as video, tqdm(disable=None, unit="frame", leave=False) as progress:
         for batch in _batches(reader, batch_size):
             for image, poses in zip(batch, predictor.predict(batch), strict=True):
-                frames.append(poses)
-                track_ids.append(tracker.update(poses))
+                frames.append(replace(poses, track_ids=tracker.update(poses)))
                 if drawing:
-                    video.write(drawing.draw(image, poses, track_ids[-1]), reader.rate)
+                    video.write(drawing.draw(image, frames[-1]), reader.rate)
             progress.update(len(batch))
     problem = f"{source.path} {reader.problem}" if reader.problem else None
-    parts.write(source, stamp, Part(frames, track_ids, problem))
+    parts.write(source, stamp, Part(frames, problem))
 
 
 def _batches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

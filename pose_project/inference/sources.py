@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pose_project.data.image_files import SUFFIXES, is_image_file
 from pose_project.utils.errors import InputError
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv")
 
 
@@ -112,7 +112,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _is_source(path: Path) -> bool:
-    return path.suffix.lower() in PHOTO_SUFFIXES + VIDEO_SUFFIXES
+    return is_image_file(path) or path.suffix.lower() in VIDEO_SUFFIXES
 
 
-_KNOWN = " ".join(PHOTO_SUFFIXES + VIDEO_SUFFIXES)
+_KNOWN = " ".join(SUFFIXES + VIDEO_SUFFIXES)

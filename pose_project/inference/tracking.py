@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from pose_project.inference.poses import Poses
 from pose_project.structures import KeypointSchema
+from pose_project.structures.boxes import box_iou
 from pose_project.structures.oks import AREA_SHARE
+from pose_project.structures.poses import Poses
 
 # Standard deviations as shares of a person's height: of what a detection says about the place, of
 # the change of the velocity from one frame to the next, and of the velocity of someone new.
@@ -141,7 +142,7 @@ class PoseTracker:
         boxes = poses.boxes[people].astype(np.float64)
         points = poses.keypoints[people, :, :2].astype(np.float64)
         for row, track in enumerate(tracks):
-            alike = (_iou(track.box, boxes) + self._oks(track, boxes, points)) / 2
+            alike = (box_iou(track.box, boxes) + self._oks(track, boxes, points)) / 2
             alike *= _height_ratio(track.box, boxes) ** 2
             is_near = alike >= self._min_similarity
             is_alike = is_near & (poses.classes[people] == track.class_index)
@@ -170,10 +171,3 @@ def _height_ratio(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Return (N,) in 0..1: the shorter of one box and (N, 4) over the taller."""
     one, heights = (np.maximum(each[..., 3] - each[..., 1], 1) for each in (box, boxes))
     return np.minimum(one, heights) / np.maximum(one, heights)
-
-
-def _iou(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Return (N,) of one box with (N, 4)."""
-    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
-    shared = np.maximum(high - low, 0).prod(axis=1)
-    return shared / (_area(box) + _area(boxes) - shared)

@@ -13,11 +13,10 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from pose_project.modeling.pooling import use_channels_last_pooling
+from pose_project.modeling.precision import named_dtype
 from pose_project.modeling.test_time import BetterAnswers
 from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
-
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def inference_model(
@@ -134,11 +133,7 @@ def inference_dtype(name: str, device: str) -> torch.dtype:
     Raises:
         InputError: if it is unknown, or not for this device.
     """
-    if name not in _DTYPES:
-        raise InputError(f"train.inference.dtype must be one of {list(_DTYPES)}, not {name!r}")
-    if name == "fp16" and torch.device(device).type == "cpu":
-        raise InputError("train.inference.dtype=fp16 needs a GPU; a CPU runs bf16")
-    return _DTYPES[name]
+    return named_dtype("train.inference.dtype", name, device)
 
 
 def fold_batchnorms(model: nn.Module) -> None:

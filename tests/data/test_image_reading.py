@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pose_project.data import image_reading
+from pose_project.data.image_files import upright_size_wh
 from pose_project.data.image_reading import read_photo
 from pose_project.utils.errors import UnreadablePhotoError
 
@@ -76,6 +77,18 @@ def test_exif_orientations(tmp_path, scene, orientation):
     scene.save(tmp_path / "a.jpg", exif=exif)
     image = assert_as_detectron2(tmp_path / "a.jpg")
     assert image.shape == ((101, 75, 3) if 5 <= orientation <= 8 else (75, 101, 3))
+    with Image.open(tmp_path / "a.jpg") as stored:
+        assert upright_size_wh(stored) == image.shape[1::-1]
+
+
+@pytest.mark.parametrize(
+    "exif", [b"garbage", b"MM\x00\x2a\xff", b"II\x2a\x00\x08\x00\x00\x00\xff\xff"]
+)
+def test_damaged_exif_data_do_not_count(tmp_path, scene, exif):
+    scene.save(tmp_path / "a.jpg", exif=b"Exif\x00\x00" + exif)
+    assert assert_as_detectron2(tmp_path / "a.jpg").shape == (75, 101, 3)
+    with Image.open(tmp_path / "a.jpg") as stored:
+        assert upright_size_wh(stored) == (101, 75)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.webp", "a.bmp", "a.gif", "a.tiff", "png.jpg"])

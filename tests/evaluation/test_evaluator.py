@@ -4,7 +4,6 @@ import logging
 import math
 
 import numpy as np
-import pycocotools.mask as mask_util
 import pytest
 import torch
 from detectron2.structures import Boxes, Instances
@@ -13,9 +12,10 @@ from helpers.annotations import person
 from pose_project.data import get_dataset_dicts, register_keypoint_dataset
 from pose_project.data.annotation_files import load_annotations
 from pose_project.evaluation import PoseEvaluator, score_results
-from pose_project.evaluation.results import Detections
 from pose_project.evaluation.scoring import ENGINES, Scorer
 from pose_project.structures import COCO_PERSON
+from pose_project.structures.coco_results import to_coco_results
+from pose_project.structures.poses import Poses
 from pose_project.utils.errors import InputError
 
 
@@ -60,26 +60,9 @@ def test_perfect_predictions_score_100(people, engine):
     assert math.isnan(results["keypoints"]["APl"])  # nobody large in this ground truth
 
 
-def test_masks_of_several_photos_keep_their_order(people):
-    """Photos without anybody in between, and every field of each instance with its own photo."""
-    photos = []
-    for image_id, count in ((7, 2), (8, 0), (9, 1)):
-        instances = Instances.cat([predicted(people[0], score=0.1 * image_id)] * 2)[:count]
-        instances.pred_masks = torch.zeros(count, 64, 80, dtype=torch.bool)
-        instances.pred_masks[:, :image_id] = True
-        photos.append(Detections.of_photo(instances, image_id))
-    together = Detections.of_photos(photos).to_coco()
-    assert together == [result for photo in photos for result in photo.to_coco()]
-    assert [each["image_id"] for each in together] == [7, 7, 9]
-    areas = mask_util.area([each["segmentation"] for each in together])
-    assert areas.tolist() == [7 * 80, 7 * 80, 9 * 80]
-    assert Detections.of_photos([]).to_coco() == Detections.of_photos(photos[1:2]).to_coco() == []
-
-
 @pytest.mark.parametrize("engine", ENGINES)
 def test_results_are_not_changed(people, write_dataset, engine):
-    results = Detections.of_photo(predicted(people[0]), 1).to_coco()
-    results[0]["category_id"] = 1
+    results = to_coco_results([Poses.of_instances(predicted(people[0]))], [1], COCO_PERSON, [1])
     before = copy.deepcopy(results)
     json_file, _ = write_dataset(people, sizes_hw=((64, 80),) * 2)
     for task in ("bbox", "keypoints"):
@@ -99,7 +82,7 @@ def test_half_a_pixel_matters_and_is_not_subtracted_twice(people):
     instances = predicted(people[0])
     before = copy.deepcopy(instances.pred_keypoints)
     for _ in range(3):
-        (result,) = Detections.of_photo(instances, 1).to_coco()
+        (result,) = to_coco_results([Poses.of_instances(instances)], [1], COCO_PERSON, [1])
         assert result["keypoints"][:2] == people[0]["keypoints"][:2]
     assert torch.equal(instances.pred_keypoints, before)
 

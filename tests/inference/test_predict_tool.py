@@ -190,9 +190,9 @@ def test_other_settings_are_refused(
     other.with_suffix(".json").write_bytes(weights.with_suffix(".json").read_bytes())
     flips = (*EVERYTHING, "train.inference.answers.flip=True")
     for run, message in (
-        (lambda: predict(*photo, overrides=flips), "made with other config;"),
-        (lambda: predict(*photo, w=other), "made with other weights;"),
-        (lambda: predict(*photo, "--score-threshold", 0.2), "made with other drawing;"),
+        (lambda: predict(*photo, overrides=flips), "with other config;"),
+        (lambda: predict(*photo, w=other), "with other weights;"),
+        (lambda: predict(*photo, "--score-threshold", 0.2), "with other drawing;"),
     ):
         assert run() == 2
         assert message in capsys.readouterr().err

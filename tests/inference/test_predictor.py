@@ -43,7 +43,7 @@ def test_same_as_the_model_that_is_evaluated(
 
 def test_shapes_and_ranges(predictor: PosePredictor, photos: list[np.ndarray]) -> None:
     poses = predictor(photos[1])
-    assert poses.photo_size_hw == (200, 90)
+    assert poses.image_size_hw == (200, 90)
     assert len(poses) == 8
     assert poses.boxes.shape == (8, 4) and poses.keypoints.shape == (8, 17, 3)
     assert (poses.boxes >= 0).all() and (poses.boxes <= [90, 200, 90, 200]).all()

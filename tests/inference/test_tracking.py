@@ -94,7 +94,7 @@ def test_heights_tell_people_apart() -> None:
     tracker = PoseTracker(COCO_PERSON)
     tall, short = people_at(100, height=120), people_at(104, height=60)
     both = Poses(
-        tall.photo_size_hw,
+        tall.image_size_hw,
         np.concatenate([tall.boxes, short.boxes]),
         np.concatenate([tall.scores, short.scores]),
         np.concatenate([tall.classes, short.classes]),

@@ -10,18 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import Image
 from tqdm import tqdm
 
-from pose_project.data.image_files import check_pixels, has_sixteen_bits
+from pose_project.data.image_files import check_pixels, has_sixteen_bits, upright_size_wh
 from pose_project.extras.doctor.columns import Dataset
 from pose_project.extras.doctor.findings import Finding
 from pose_project.utils.errors import UnreadablePhotoError
 
 THREADS = 8
 """Pillow decodes without Python's lock, and some threads wait for the disk."""
-# EXIF orientations that exchange width and height.
-_TURNED = (5, 6, 7, 8)
 
 
 class State(Enum):
@@ -41,7 +39,7 @@ class Photo:
     Args:
         state: whether it can be read.
         size_wh: width and height in the file, before any rotation.
-        turned: its EXIF data exchange width and height.
+        loaded_wh: width and height as loaded, after the rotation that its EXIF data ask for.
         digest: of the file's content.
         reason: why loading refuses its pixels.
         has_sixteen_bits: loading takes the higher eight of them.
@@ -49,15 +47,10 @@ class Photo:
 
     state: State
     size_wh: tuple[int, int] = (0, 0)
-    turned: bool = False
+    loaded_wh: tuple[int, int] = (0, 0)
     digest: bytes = b""
     reason: str = ""
     has_sixteen_bits: bool = False
-
-    @property
-    def loaded_wh(self) -> tuple[int, int]:
-        """Width and height as loaded, after the rotation."""
-        return self.size_wh[::-1] if self.turned else self.size_wh
 
 
 def open_photo(path: Path) -> Photo:
@@ -71,7 +64,7 @@ def open_photo(path: Path) -> Photo:
     digest = hashlib.blake2b(content, digest_size=16).digest()
     try:
         with Image.open(io.BytesIO(content)) as image:
-            size, turned = image.size, is_turned(image)
+            size, loaded = image.size, upright_size_wh(image)
             check_pixels(image)
             sixteen = has_sixteen_bits(image)
             # an eighth of the size: a JPEG is read to its end, in half the time
@@ -82,15 +75,7 @@ def open_photo(path: Path) -> Photo:
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         cut = "truncated" in str(error) or isinstance(error, EOFError)
         return Photo(State.TRUNCATED if cut else State.UNREADABLE, digest=digest)
-    return Photo(State.WHOLE, size, turned, digest, has_sixteen_bits=sixteen)
-
-
-def is_turned(image: Image.Image) -> bool:
-    """Return whether EXIF data exchange width and height; broken data do not, as in Detectron2."""
-    try:
-        return image.getexif().get(ExifTags.Base.Orientation) in _TURNED
-    except Exception:
-        return False
+    return Photo(State.WHOLE, size, loaded, digest, has_sixteen_bits=sixteen)
 
 
 def open_photos(file_names: Sequence[Any], folder: Path) -> list[Photo]:
@@ -136,7 +121,7 @@ def size_problem(said_wh: Sequence[float], photo: Photo) -> str | None:
         return None
     if said != photo.loaded_wh[::-1]:
         return "photo-size"
-    return "photo-exif" if photo.turned else "photo-size-swapped"
+    return "photo-exif" if said == photo.size_wh else "photo-size-swapped"
 
 
 def check_repeated(dataset: Dataset, photos: Sequence[Photo]) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pose_project.extras.doctor.check_categories import schema_of
-from pose_project.extras.doctor.columns import Dataset, Poses
+from pose_project.extras.doctor.columns import Dataset, LabelledPoses
 from pose_project.extras.doctor.findings import Finding
 
 # Two pairs of a skeleton agree when left is on the same side in both. Where so many of so many
@@ -60,7 +60,7 @@ def check_sides(dataset: Dataset) -> Iterator[Finding]:
         yield from dataset.annotations.found("left-right", np.concatenate(suspects), detail)
 
 
-def odd_pairs(pose: Poses, pairs: np.ndarray) -> np.ndarray:
+def odd_pairs(pose: LabelledPoses, pairs: np.ndarray) -> np.ndarray:
     """Return which pairs of which people contradict the person's others.
 
     Args:

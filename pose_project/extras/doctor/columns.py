@@ -103,7 +103,7 @@ class Entries:
 
 
 @dataclass(frozen=True)
-class Poses:
+class LabelledPoses:
     """The annotations of one category whose keypoints are 3 K numbers.
 
     Args:
@@ -221,10 +221,10 @@ class Dataset:
         return given
 
     @cached_property
-    def poses(self) -> list[Poses]:
+    def poses(self) -> list[LabelledPoses]:
         """The usable keypoints, category by category."""
         return [
-            Poses(category, rows[usable], values[usable].reshape(usable.sum(), -1, 3))
+            LabelledPoses(category, rows[usable], values[usable].reshape(usable.sum(), -1, 3))
             for category, rows, values, states in self._keypoint_columns
             if (usable := states == Given.NUMBERS).any()
         ]
@@ -239,7 +239,7 @@ class Dataset:
 
     @cached_property
     def extent(self) -> tuple[np.ndarray, np.ndarray]:
-        """(A, 2) and (A, 2), see ``Poses.extent``."""
+        """(A, 2) and (A, 2), see ``LabelledPoses.extent``."""
         lowest = np.full((len(self.annotations), 2), np.inf)
         highest = -lowest
         for pose in self.poses:

@@ -4,7 +4,7 @@ from pose_project.extras.export.agreement import Agreement, DisagreementError, c
 from pose_project.extras.export.description import describe
 from pose_project.extras.export.graph import OUTPUTS, PoseGraph, check_exportable
 from pose_project.extras.export.resize_rule import ResizeRule
-from pose_project.extras.export.running import OnnxModel, People, ReferenceModel, TorchScriptModel
+from pose_project.extras.export.running import OnnxModel, ReferenceModel, TorchScriptModel
 from pose_project.extras.export.writing import FILES, export_model
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "Agreement",
     "DisagreementError",
     "OnnxModel",
-    "People",
     "PoseGraph",
     "ReferenceModel",
     "ResizeRule",

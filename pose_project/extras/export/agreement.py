@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pose_project.extras.export.running import People
+from pose_project.structures.poses import Poses
 from pose_project.utils.errors import PoseError
 
 MOST_BOX_PX, MOST_KEYPOINT_PX, MOST_SCORE = 0.1, 1.0, 1e-3
@@ -38,14 +38,14 @@ class Agreement:
     score: np.ndarray = field(default_factory=lambda: np.zeros(0))
     keypoint_px: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
-    def add(self, expected: People, found: People) -> None:
+    def add(self, expected: Poses, found: Poses) -> None:
         """Compare what was found in one more photo."""
         pairs = compare_people(expected, found)
         ours, theirs = pairs.T
         self.photos += 1
-        self.photos_without_people += len(expected.boxes) == 0
-        self.people += len(expected.boxes)
-        self.unmatched += len(expected.boxes) + len(found.boxes) - 2 * len(pairs)
+        self.photos_without_people += len(expected) == 0
+        self.people += len(expected)
+        self.unmatched += len(expected) + len(found) - 2 * len(pairs)
         boxes = np.abs(expected.boxes[ours] - found.boxes[theirs])
         scores = np.abs(expected.scores[ours] - found.scores[theirs])
         offsets = (expected.keypoints[ours] - found.keypoints[theirs])[..., :2]
@@ -84,7 +84,7 @@ class Agreement:
             raise DisagreementError(f"the exported model is not the one in PyTorch: {differences}")
 
 
-def compare_people(expected: People, found: People) -> np.ndarray:
+def compare_people(expected: Poses, found: Poses) -> np.ndarray:
     """Return (P, 2) rows of ``expected`` and ``found`` that are the same person.
 
     Of the same class, with all sides of the box within 2 px; the nearest first, each once.
@@ -93,7 +93,7 @@ def compare_people(expected: People, found: People) -> np.ndarray:
     distance = np.where(expected.classes[:, None] == found.classes, distance, np.inf)
     pairs: list[tuple[int, int]] = []
     for position in distance.argsort(axis=None):
-        row, column = divmod(int(position), len(found.boxes))
+        row, column = divmod(int(position), len(found))
         if not distance[row, column] <= _SAME_PERSON_PX:
             break
         if all(row != ours and column != theirs for ours, theirs in pairs):

@@ -1,8 +1,8 @@
-"""A photo in, people out: the model in PyTorch and what was exported from it, called alike."""
+"""An image in, poses out: the model in PyTorch and what was exported from it, called alike."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,19 +10,7 @@ from detectron2.data import transforms as T
 from torch import nn
 
 from pose_project.extras.export.graph import OUTPUTS
-
-
-class People(NamedTuple):
-    """What a model found in a photo, in the photo's continuous coordinates."""
-
-    boxes: np.ndarray
-    """(N, 4) float32 XYXY."""
-    scores: np.ndarray
-    """(N,) float32."""
-    classes: np.ndarray
-    """(N,) int64."""
-    keypoints: np.ndarray
-    """(N, K, 3) float32 as (x, y, score)."""
+from pose_project.structures.poses import Poses
 
 
 class ReferenceModel:
@@ -38,16 +26,15 @@ class ReferenceModel:
         self.augmentations = T.AugmentationList(list(augmentations))
 
     @torch.no_grad()
-    def __call__(self, photo: np.ndarray) -> People:
-        """Return the people in an (H, W, 3) uint8 BGR photo."""
-        height, width, _ = photo.shape
-        channels = photo[:, :, ::-1] if self.model.input_format == "RGB" else photo
+    def __call__(self, image_bgr: np.ndarray) -> Poses:
+        """Return the poses in an (H, W, 3) uint8 image."""
+        height, width, _ = image_bgr.shape
+        channels = image_bgr[:, :, ::-1] if self.model.input_format == "RGB" else image_bgr
         resized = T.AugInput(np.ascontiguousarray(channels))
         self.augmentations(resized)
         image = torch.from_numpy(np.ascontiguousarray(resized.image.transpose(2, 0, 1)))
-        found = self.model([{"image": image, "height": height, "width": width}])[0]["instances"]
-        values = found.pred_boxes.tensor, found.scores, found.pred_classes, found.pred_keypoints
-        return People(*(each.numpy() for each in values))
+        output = self.model([{"image": image, "height": height, "width": width}])[0]
+        return Poses.of_instances(output["instances"])
 
 
 class OnnxModel:
@@ -71,9 +58,10 @@ class OnnxModel:
             str(path), options, providers=["CPUExecutionProvider"]
         )
 
-    def __call__(self, photo: np.ndarray) -> People:
-        """Return the people in an (H, W, 3) uint8 BGR photo."""
-        return People(*self.session.run(list(OUTPUTS), {"image": photo}))
+    def __call__(self, image_bgr: np.ndarray) -> Poses:
+        """Return the poses in an (H, W, 3) uint8 image."""
+        outputs = self.session.run(list(OUTPUTS), {"image": image_bgr})
+        return Poses(image_bgr.shape[:2], *outputs)
 
 
 class TorchScriptModel:
@@ -87,6 +75,7 @@ class TorchScriptModel:
         self.model = torch.jit.load(str(path), map_location="cpu")
 
     @torch.no_grad()
-    def __call__(self, photo: np.ndarray) -> People:
-        """Return the people in an (H, W, 3) uint8 BGR photo."""
-        return People(*(each.numpy() for each in self.model(torch.from_numpy(photo))))
+    def __call__(self, image_bgr: np.ndarray) -> Poses:
+        """Return the poses in an (H, W, 3) uint8 image."""
+        outputs = self.model(torch.from_numpy(image_bgr))
+        return Poses(image_bgr.shape[:2], *(each.numpy() for each in outputs))

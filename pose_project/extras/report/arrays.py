@@ -68,6 +68,9 @@ class People:
 class Predictions:
     """D predicted instances of one category, in the order of the file.
 
+    They are rows of a results file, over all images and whoever wrote it: XYWH boxes and pixel
+    indices as there, and no image sizes. A model's predictions for an image are ``Poses``.
+
     Attributes:
         photo: (D,) place in :class:`Photos`.
         scores: (D,).

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pose_project.extras.report.arrays import Category, People, Predictions
+from pose_project.structures.boxes import shared_area
 from pose_project.structures.oks import keypoint_similarity, similarity_at
 
 
@@ -118,8 +119,8 @@ def pairwise_oks(
 def box_iou(predictions: Predictions, people: People, pairs: Pairs) -> np.ndarray:
     """Return (N,) IoU of boxes; with a crowd, the share of the prediction that lies in it."""
     a, b = predictions.boxes[pairs.prediction], people.boxes[pairs.person]
-    low, high = np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, :2] + a[:, 2:], b[:, :2] + b[:, 2:])
-    common = np.maximum(high - low, 0).prod(axis=1)
+    corners = [np.hstack([each[:, :2], each[:, :2] + each[:, 2:]]) for each in (a, b)]
+    common = shared_area(*corners)
     area_a, area_b = a[:, 2] * a[:, 3], b[:, 2] * b[:, 3]
     union = np.where(people.is_crowd[pairs.person], area_a, area_a + area_b - common)
     return np.divide(common, union, out=np.zeros(len(common)), where=union > 0)

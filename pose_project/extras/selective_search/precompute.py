@@ -28,7 +28,8 @@ from pose_project.data.proposal_files import write_proposal_file
 from pose_project.extras.selective_search.regions import require_scikit_image
 from pose_project.extras.selective_search.search import MAX_SIDE, MODES, selective_search
 from pose_project.utils.errors import InputError, UnreadablePhotoError, WorkerDiedError
-from pose_project.utils.files import atomic_path, write_text_atomic
+from pose_project.utils.files import atomic_path
+from pose_project.utils.parts_folder import open_parts_folder
 
 
 def precompute_proposals(
@@ -64,7 +65,7 @@ def precompute_proposals(
     if output.exists():
         raise InputError(f"{output} is already there; remove it or choose another output")
     parts = output.with_name(output.name + ".parts")
-    _claim(parts, dataset_dicts, {"mode": mode, **asdict(MODES[mode]), "limit": limit})
+    open_parts_folder(parts, _settings(dataset_dicts, mode, limit))
     missing = [n for n in range(len(dataset_dicts)) if not _part(parts, n).exists()]
     work = partial(_write_part, parts, mode=mode, limit=limit)
     done = _in_processes if workers > 1 else _in_this_process
@@ -84,19 +85,16 @@ def precompute_proposals(
     return proposals, [unreadable[number] for number in sorted(unreadable)]
 
 
-def _claim(parts: Path, dataset_dicts: list[dict[str, Any]], settings: dict[str, Any]) -> None:
-    """Make the folder of parts, or make sure that it is of this run."""
-    photos = json.dumps([(str(each["image_id"]), each["file_name"]) for each in dataset_dicts])
-    digest = hashlib.sha256(photos.encode()).hexdigest()
-    record = json.dumps({**settings, "max_side": MAX_SIDE, "photos_sha256": digest}, indent=2)
-    file = parts / "settings.json"
-    if not file.exists():
-        write_text_atomic(file, record + "\n")
-    elif file.read_text(encoding="utf-8") != record + "\n":
-        raise InputError(
-            f"{parts} holds parts of a run with other photos or settings; remove it or choose "
-            "another output"
-        )
+def _settings(dataset_dicts: list[dict[str, Any]], mode: str, limit: int) -> dict[str, Any]:
+    """Return what the parts depend on."""
+    images = json.dumps([(str(each["image_id"]), each["file_name"]) for each in dataset_dicts])
+    return {
+        "mode": mode,
+        **asdict(MODES[mode]),
+        "limit": limit,
+        "max_side": MAX_SIDE,
+        "photos": hashlib.sha256(images.encode()).hexdigest(),
+    }
 
 
 def _part(parts: Path, number: int) -> Path:

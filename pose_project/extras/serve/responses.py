@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from pose_project.inference import Poses
 from pose_project.structures import KeypointSchema
+from pose_project.structures.poses import Poses
 
 
 class Keypoint(BaseModel):
@@ -73,11 +73,11 @@ def describe_poses(
     poses: Poses, categories: list[Category], schema: KeypointSchema, seconds: float
 ) -> PosesAnswer:
     """Return a photo's poses as the answer; of a category with keypoints of its own only these."""
-    height, width = poses.photo_size_hw
+    height, width = poses.image_size_hw
     people = []
     for index, class_index in enumerate(poses.classes.tolist()):
         category = categories[class_index]
-        rows = schema.class_rows(class_index) if schema.categories else range(schema.num_keypoints)
+        rows = schema.class_rows(class_index)
         people.append(
             Person(
                 category=class_index,

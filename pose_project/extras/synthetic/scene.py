@@ -16,6 +16,7 @@ from pose_project.extras.synthetic.backdrop import (
 )
 from pose_project.extras.synthetic.figure import Figure, sample_figure
 from pose_project.extras.synthetic.levels import Level
+from pose_project.structures.boxes import box_iou
 
 LANDSCAPE_WH = (320, 240)
 _TRIES = 25
@@ -118,11 +119,11 @@ def _place(
     if others and rng.random() < level.beside_share:
         return _place_beside(rng, figure, others[rng.integers(len(others))], size_wh)
     truncated = rng.random() < level.truncated_share
+    taken = np.array([_clipped_box(other, size_wh) for other in others]).reshape(-1, 4)
     best, best_iou = Layer(figure, 0, 0), np.inf
     for _ in range(_TRIES):
         layer = _place_anywhere(rng, figure, truncated, size_wh)
-        box = _clipped_box(layer, size_wh)
-        iou = max((_box_iou(box, _clipped_box(other, size_wh)) for other in others), default=0.0)
+        iou = box_iou(np.array(_clipped_box(layer, size_wh)), taken).max(initial=0.0)
         if iou < best_iou:
             best, best_iou = layer, iou
         if iou <= level.max_box_iou:
@@ -265,13 +266,3 @@ def _clipped_box(layer: Layer, size_wh: tuple[int, int]) -> Box:
         min(max(layer.x + x1, 0), width),
         min(max(layer.y + y1, 0), height),
     )
-
-
-def _box_iou(one: Box, other: Box) -> float:
-    """Return intersection over union of two XYXY boxes; 0 where both are empty."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
-    return width * height / (sum(areas) - width * height)

@@ -20,7 +20,6 @@ from pose_project.extras.export import (
     Agreement,
     DisagreementError,
     OnnxModel,
-    People,
     PoseGraph,
     ReferenceModel,
     ResizeRule,
@@ -28,6 +27,7 @@ from pose_project.extras.export import (
     check_exportable,
     export_model,
 )
+from pose_project.structures.poses import Poses
 from pose_project.utils.errors import InputError
 
 pytest.importorskip("onnxruntime", reason="the extra [export] is not installed")
@@ -118,8 +118,9 @@ def test_there_are_people_to_compare(model, exported):
 
 def test_nobody(model, exported):
     found = exported(NOBODY)
-    assert [each.shape for each in found] == [(0, 4), (0,), (0,), (0, 17, 3)]
-    assert [str(each.dtype) for each in found] == ["float32", "float32", "int64", "float32"]
+    arrays = found.boxes, found.scores, found.classes, found.keypoints
+    assert [each.shape for each in arrays] == [(0, 4), (0,), (0,), (0, 17, 3)]
+    assert [str(each.dtype) for each in arrays] == ["float32", "float32", "int64", "float32"]
     assert agreement_on(model, exported, NOBODY).people == 0
 
 
@@ -232,9 +233,10 @@ def test_example_needs_neither_torch_nor_the_project(weights, tmp_path):
     assert drawn.shape == photo.shape and np.abs(drawn.astype(int) - photo).max() > 100
 
 
-def people(*boxes: tuple, keypoints: float = 0.0, scores: float = 0.9) -> People:
+def people(*boxes: tuple, keypoints: float = 0.0, scores: float = 0.9) -> Poses:
     count = len(boxes)
-    return People(
+    return Poses(
+        (100, 100),
         np.array(boxes, np.float32).reshape(-1, 4),
         np.full(count, scores, np.float32),
         np.zeros(count, np.int64),
@@ -310,7 +312,7 @@ def test_a_file_that_disagrees_is_not_kept(weights, tmp_path, capsys, monkeypatc
     tool = load_tool("export")
     shifted = ReferenceModel.__call__
     monkeypatch.setattr(
-        tool.ReferenceModel, "__call__", lambda self, photo: shifted(self, photo[:, ::-1].copy())
+        tool.ReferenceModel, "__call__", lambda self, image: shifted(self, image[:, ::-1].copy())
     )
     assert run_tool(weights, tmp_path / "out", file_format="torchscript") == 1
     assert "error: the exported model is not the one in PyTorch" in capsys.readouterr().err

@@ -65,7 +65,7 @@ def test_answer_is_the_predictors(server, served_weights):
     assert status == 200
     predictor = PosePredictor.from_files(CONFIG, str(served_weights), SMALL)
     poses = predictor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
-    assert (answer["height"], answer["width"]) == poses.photo_size_hw == (60, 80)
+    assert (answer["height"], answer["width"]) == poses.image_size_hw == (60, 80)
     assert len(poses) == len(answer["people"]) > 0
     assert answer["categories"][0]["keypoints"] == list(predictor.schema.names)
     lines = [list(line) for line in predictor.schema.skeleton_indices]
