@@ -144,8 +144,8 @@ def write_coco(
 def write_csv(file: Path, parts: SourceParts, names: list[str], schema: KeypointSchema) -> None:
     """Write everything found as a table with a row a keypoint.
 
-    Coordinates are continuous, in pixels: pixel i covers [i, i + 1). ``frame`` and ``seconds`` are empty
-    for photos, ``track_id`` for people who are not followed.
+    Coordinates are continuous, in pixels: pixel i covers [i, i + 1). ``frame`` and ``seconds`` are
+    empty for photos, ``track_id`` for people who are not followed.
 
     Args:
         file: to write.
