@@ -31,10 +31,12 @@ class Part:
 
     Attributes:
         frames: people in each frame; of a photo there is one, of a file that cannot be read none.
+        seconds: when each frame of a video is shown; empty for a photo.
         problem: why the file, or the rest of it, could not be read.
     """
 
     frames: list[Poses] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
     problem: str | None = None
 
 
@@ -73,6 +75,8 @@ class PartsFolder:
         record: dict[str, Any] = {"source": str(source.path), "stamp": stamp}
         if part.problem:
             record["problem"] = part.problem
+        if part.seconds:
+            record["seconds"] = part.seconds
         record["frames"] = [_to_record(poses) for poses in part.frames]
         write_text_atomic(self.path(source), json.dumps(record, separators=(",", ":")))
 
@@ -81,7 +85,8 @@ class PartsFolder:
         record = self._record(source)
         if record is None:
             raise InputError(f"{source.path} has changed since it was read; start the run again")
-        return Part([_from_record(each) for each in record["frames"]], record.get("problem"))
+        frames = [_from_record(each) for each in record["frames"]]
+        return Part(frames, record.get("seconds", []), record.get("problem"))
 
     def read_all(self, sources: Sequence[Source]) -> Iterator[tuple[Source, Part]]:
         """Yield the sources with their parts, one in memory at a time."""

@@ -18,6 +18,7 @@ SourceParts = Iterable[tuple[Source, Part]]
 _CSV_HEADER = [
     "file",
     "frame",
+    "seconds",
     "person",
     "track_id",
     "category",
@@ -110,7 +111,7 @@ def write_coco(
     Args:
         results_file: one dict a person, see :func:`to_coco_results`.
         images_file: ``images`` with ``id file_name height width``, of a video's frames also
-            ``frame_index`` from 0; and ``categories``.
+            ``frame_index`` from 0 and ``seconds``, when it is shown; and ``categories``.
         parts: of all sources, in order.
         ids: used up by this.
         categories: of the model.
@@ -125,7 +126,7 @@ def write_coco(
                 image = {"id": ids.next_id(source), "file_name": source.name}
                 images.append({**image, "height": height, "width": width})
                 if source.is_video:
-                    images[-1]["frame_index"] = index
+                    images[-1] |= {"frame_index": index, "seconds": part.seconds[index]}
                 results = to_coco_results([poses], [image["id"]], schema, ids.category_ids)
                 yield from map(json.dumps, results)
 
@@ -143,8 +144,8 @@ def write_coco(
 def write_csv(file: Path, parts: SourceParts, names: list[str], schema: KeypointSchema) -> None:
     """Write everything found as a table with a row a keypoint.
 
-    Coordinates are continuous, in pixels: pixel i covers [i, i + 1). ``frame`` is empty for photos,
-    ``track_id`` for people who are not followed.
+    Coordinates are continuous, in pixels: pixel i covers [i, i + 1). ``frame`` and ``seconds`` are
+    empty for photos, ``track_id`` for people who are not followed.
 
     Args:
         file: to write.
@@ -163,13 +164,13 @@ def _rows(
     source: Source, part: Part, names: list[str], schema: KeypointSchema
 ) -> Iterator[list[Any]]:
     for index, poses in enumerate(part.frames):
-        frame = index if source.is_video else ""
+        frame = [index, f"{part.seconds[index]:.6f}"] if source.is_video else ["", ""]
         for person in range(len(poses)):
             track_id = 0 if poses.track_ids is None else poses.track_ids[person]
             class_index = int(poses.classes[person])
             box = [f"{value:.3f}" for value in poses.boxes[person]]
             score = f"{poses.scores[person]:.6f}"
-            head = [source.name, frame, person, track_id or "", names[class_index], *box, score]
+            head = [source.name, *frame, person, track_id or "", names[class_index], *box, score]
             for row in schema.class_rows(class_index):
                 x, y, keypoint_score = poses.keypoints[person, row]
                 yield [*head, schema.names[row], f"{x:.3f}", f"{y:.3f}", f"{keypoint_score:.6f}"]

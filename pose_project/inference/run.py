@@ -144,16 +144,19 @@ def _predict_video(
     tracker = PoseTracker(predictor.schema)
     reader = VideoReader(source.path)
     frames: list[Poses] = []
+    seconds: list[float] = []
     target = open_video(drawing.path(source)) if drawing else nullcontext()
     with target as video, tqdm(disable=None, unit="frame", leave=False) as progress:
         for batch in _batches(reader, batch_size):
-            for image, poses in zip(batch, predictor.predict(batch), strict=True):
+            found = predictor.predict([frame.image for frame in batch])
+            for frame, poses in zip(batch, found, strict=True):
                 frames.append(replace(poses, track_ids=tracker.update(poses)))
+                seconds.append(round(frame.seconds, 6))
                 if drawing:
-                    video.write(drawing.draw(image, frames[-1]), reader.rate)
+                    video.write(drawing.draw(frame.image, frames[-1]), frame.seconds)
             progress.update(len(batch))
     problem = f"{source.path} {reader.problem}" if reader.problem else None
-    parts.write(source, stamp, Part(frames, problem))
+    parts.write(source, stamp, Part(frames, seconds, problem))
 
 
 def _batches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

@@ -1,13 +1,17 @@
 """Which photos and videos are meant by what was typed: files, folders and patterns."""
 
 import glob
+import logging
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pose_project.data.image_files import SUFFIXES, is_image_file
 from pose_project.utils.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv")
 
@@ -82,11 +86,16 @@ def find_sources(inputs: Sequence[str], output: Path) -> list[Source]:
 def _files_of(typed: str) -> list[Path]:
     if not typed:
         raise InputError("an --input is empty")
+    _refuse_streams(typed)
     path = Path(typed)
     if path.is_dir():
-        files = sorted(_walk(path))
+        others: Counter[str] = Counter()
+        files = sorted(_walk(path, others))
         if not files:
             raise InputError(f"{typed} holds no photos or videos ({_KNOWN})")
+        if others:
+            named = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common())
+            logger.info("%s: left out, neither photos nor videos: %s", typed, named)
         return files
     if path.exists():
         if not _is_source(path):
@@ -102,13 +111,27 @@ def _files_of(typed: str) -> list[Path]:
     return files
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _refuse_streams(typed: str) -> None:
+    if "://" in typed:
+        raise InputError(f"{typed} is an address: download the file first")
+    if typed == "-":
+        raise InputError("- is the standard input, which is not read: give a file")
+    if typed.isdigit() and not Path(typed).exists():
+        raise InputError(f"{typed} is a camera's number: cameras are not read, record a file")
+
+
+def _walk(folder: Path, others: Counter[str]) -> Iterator[Path]:
+    """Yield photos and videos; count the other files, by suffix, in ``others``."""
     for where, folders, files in os.walk(folder):
         folders[:] = [each for each in folders if not each.startswith(".")]
         for each in files:
             path = Path(where, each)
-            if not each.startswith(".") and _is_source(path):
+            if each.startswith("."):
+                others["hidden"] += 1
+            elif _is_source(path):
                 yield path
+            else:
+                others[path.suffix.lower() or "without a suffix"] += 1
 
 
 def _is_source(path: Path) -> bool:

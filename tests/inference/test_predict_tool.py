@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -19,6 +20,8 @@ from PIL import Image
 
 from pose_project.data.image_reading import read_photo
 from pose_project.inference import PosePredictor
+from pose_project.inference.sources import find_sources
+from pose_project.utils.errors import InputError
 
 Run = Callable[..., int]
 
@@ -286,3 +289,27 @@ def test_divided_among_processes(weights: Path, folder: Path, tmp_path: Path) ->
         call = [*launcher, *command(weights, folder, tmp_path / out)]
         subprocess.run(call, cwd=ROOT, env=ENVIRONMENT, check=True)
     assert files_in(tmp_path / "three") == files_in(tmp_path / "one")
+
+
+def test_what_a_folder_holds_beside_photos_is_counted(tmp_path, caplog):
+    for name in ("a.jpg", "b.txt", "c.TXT", "d.json", ".e.jpg", "license"):
+        (tmp_path / name).touch()
+    with caplog.at_level(logging.INFO):
+        (source,) = find_sources([str(tmp_path)], tmp_path / "out")
+    assert source.name == "a.jpg"
+    assert "left out, neither photos nor videos: 2 .txt" in caplog.text
+    assert all(part in caplog.text for part in ("1 .json", "1 hidden", "1 without a suffix"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("https://example.org/photo.jpg", "is an address: download the file first"),
+        ("rtsp://camera/stream", "is an address"),
+        ("-", "standard input, which is not read"),
+        ("0", "0 is a camera's number"),
+    ],
+)
+def test_streams_are_refused_by_name(tmp_path, typed, message):
+    with pytest.raises(InputError, match=message):
+        find_sources([typed], tmp_path)
