@@ -29,7 +29,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from pose_project.checkpoint import PoseCheckpointer
-from pose_project.config.loading import plain_config
+from pose_project.config.building import plain_config
 from pose_project.engine import PoseTrainer, load_config
 from pose_project.engine.checks import check_evaluation
 from pose_project.engine.launch import resolve_device

@@ -21,16 +21,13 @@ from torch.optim import Optimizer
 from tqdm import tqdm
 
 from pose_project.checkpoint import PoseCheckpointer
-from pose_project.config.loading import build, plain_config
+from pose_project.config.building import build, plain_config
+from pose_project.config.settings import read_settings
+from pose_project.config.train_settings import TrainSettings
 from pose_project.data import get_categories, get_schema
 from pose_project.data.annotation_files import release_annotations
 from pose_project.data.loader import TrainLoader, seed_everything
-from pose_project.engine.checks import (
-    check_evaluation,
-    check_fit,
-    check_proposals,
-    check_train_settings,
-)
+from pose_project.engine.checks import check_evaluation, check_fit, check_proposals
 from pose_project.engine.default_hooks import default_hooks, evaluation_period
 from pose_project.engine.hooks.drawing import draw_predictions
 from pose_project.engine.launch import distribute, resolve_device, synchronise_buffers
@@ -65,7 +62,7 @@ class PoseTrainer(DefaultTrainer):
         super(DefaultTrainer, self).__init__()
         self.lazy_cfg = cfg
         train = cfg.train
-        check_train_settings(train)
+        read_settings(TrainSettings, train, "train")
         train.device = resolve_device(train.device)
         inference_dtype(train.inference.dtype, train.device)
         seed_everything(train.seed)
@@ -306,6 +303,8 @@ class PoseTrainer(DefaultTrainer):
 def _resolve_max_iter(train: DictConfig, loader: TrainLoader) -> int:
     max_iter = train.max_iter
     if max_iter is None:
+        if train.epochs is None:
+            raise InputError("how long to train? Set train.epochs or train.max_iter")
         max_iter = round(train.epochs * loader.iterations_per_epoch)
     if max_iter < 1:
         raise InputError(f"nothing to train: epochs={train.epochs}, max_iter={train.max_iter}")

@@ -11,7 +11,6 @@ from torch import nn
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.data import get_categories
 from pose_project.engine import PoseTrainer
-from pose_project.engine.checks import check_train_settings
 from pose_project.engine.launch import resolve_device
 from pose_project.structures import KeypointSchema, merge_schemas
 from pose_project.utils.errors import InputError
@@ -69,7 +68,6 @@ def load_model(
             predicts no keypoints or needs proposals from outside.
     """
     schema = schema_of(categories, weights)
-    check_train_settings(cfg.train)
     cfg = copy.deepcopy(cfg)
     cfg.train.device = resolve_device(cfg.train.device)
     heads = cfg.model.get("roi_heads", {})

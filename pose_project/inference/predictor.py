@@ -8,7 +8,7 @@ import numpy as np
 from omegaconf import DictConfig
 from torch import Tensor
 
-from pose_project.config.loading import build
+from pose_project.config.building import build
 from pose_project.data.augmentation.augmented_image import AugmentedPhoto
 from pose_project.data.mapper import KeypointMapper, to_planes
 from pose_project.engine import load_config
