@@ -12,7 +12,6 @@ from urllib.error import URLError
 
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
-from fvcore.common.checkpoint import _IncompatibleKeys as IncompatibleKeys
 
 from pose_project.checkpoint.pickled_weights import load_pickled_weights
 from pose_project.utils.errors import InputError
@@ -134,7 +133,7 @@ class PoseCheckpointer(DetectionCheckpointer):
             content["matching_heuristics"] = True
         return content
 
-    def _load_model(self, checkpoint: Any) -> IncompatibleKeys:
+    def _load_model(self, checkpoint: Any) -> Any:
         incompatible = super()._load_model(checkpoint)
         wrong_shape = {key for key, _, _ in incompatible.incorrect_shapes}
         # counters of BatchNorm, which Caffe2's weights do not have

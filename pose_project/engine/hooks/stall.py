@@ -16,6 +16,8 @@ import torch.distributed as dist
 from detectron2.engine import HookBase
 from detectron2.utils import comm
 
+from pose_project.utils.private_api import default_store
+
 logger = logging.getLogger(__name__)
 
 EXIT_STALLED = 1
@@ -75,8 +77,7 @@ class StallWatch(HookBase):
         self._stop.set()
 
     def _watch(self, thread_id: int) -> None:
-        # The process group has no public way to its store; every process holds one.
-        store = dist.PrefixStore("stall", dist.distributed_c10d._get_default_store())
+        store = dist.PrefixStore("stall", default_store())
         keys = [str(rank) for rank in range(comm.get_world_size())]
         interval = min(self.timeout / 10, 10.0)
         last_position: object = None

@@ -9,9 +9,10 @@ from detectron2.engine import HookBase
 from detectron2.utils import comm
 from detectron2.utils.events import EventStorage
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from pose_project.data.loader import seeded
+
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 class ValidationLoss(HookBase):
@@ -58,7 +59,7 @@ def validation_losses(
     was_training = model.training
     model.train()  # Detectron2's models return losses in this mode only
     for module in model.modules():
-        if isinstance(module, BatchNorm):
+        if isinstance(module, _BATCH_NORMS):
             module.eval()  # neither uses nor changes the statistics by these photos
     sums: dict[str, torch.Tensor] = {}
     count = 0
