@@ -182,8 +182,8 @@ def load_tensors(filename: str) -> dict[str, Any]:
     """Read a ``.pth`` file of tensors and plain values; nothing in it is run.
 
     Raises:
-        InputError: if it is damaged, is no dict, holds other objects, or is compressed: torch never
-            compresses, and a small file could then fill the memory.
+        InputError: if it is damaged, is not a dict, holds other objects, or is compressed: torch
+            never compresses, and a small file could then fill the memory.
     """
     try:
         if zipfile.is_zipfile(filename):

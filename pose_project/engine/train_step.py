@@ -127,8 +127,8 @@ class TrainStep(SimpleTrainer):
         if self._decides_on_device():
             self._update_if_finite()
             if self.reports(self.iter):
-                self.settle()
-        elif self.settle():
+                self.flush_losses()
+        elif self.flush_losses():
             self.grad_scaler.step(self.optimizer)
             self.grad_scaler.update()
 
@@ -177,7 +177,7 @@ class TrainStep(SimpleTrainer):
         self.optimizer.step()
         del self.optimizer.found_inf
 
-    def settle(self) -> bool:
+    def flush_losses(self) -> bool:
         """Fetch the losses of all steps since the last call, in one transfer, and report them.
 
         Returns:
@@ -227,7 +227,7 @@ class TrainStep(SimpleTrainer):
             NonFiniteLossError: if a step since the last report was not finite: no checkpoint is
                 written of a run that has failed.
         """
-        self.settle()
+        self.flush_losses()
         return {
             "iteration": self.iter,
             "optimizer": self.optimizer.state_dict(),

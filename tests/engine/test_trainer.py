@@ -156,7 +156,7 @@ def test_updates_that_are_not_finite_are_left_out_up_to_a_limit(start, tmp_path)
     poison(trainer, iteration=3)
     trainer.train()
     assert rows(tmp_path / "run")[3]["skipped_steps"] == 1
-    assert rows(tmp_path / "run")[3]["loss_keypoint"] is None  # NaN is no JSON
+    assert rows(tmp_path / "run")[3]["loss_keypoint"] is None  # JSON has no NaN
     weights = torch.load(tmp_path / "run" / "model_final.pth")["model"]
     assert all(tensor.isfinite().all() for tensor in weights.values())
 
@@ -391,8 +391,8 @@ def test_a_fused_optimizer_reports_as_often_as_it_logs_and_learns_the_same(start
     expected = rows(tmp_path / "run")
     trainer = start(*FUSED, folder="fused")
     looks = []
-    settle = trainer._trainer.settle
-    trainer._trainer.settle = lambda: (looks.append(trainer.iter), settle())[1]
+    flush = trainer._trainer.flush_losses
+    trainer._trainer.flush_losses = lambda: (looks.append(trainer.iter), flush())[1]
     trainer.train()
     # iteration 0 has no optimizer state yet; 5 is the last, which a checkpoint reads once more
     assert sorted(set(looks)) == [0, 2, 5]
