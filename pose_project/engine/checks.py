@@ -32,7 +32,7 @@ def check_fit(model: nn.Module, dataset_names: str | list[str]) -> None:
 
 
 def check_proposals(cfg: DictConfig, model: nn.Module, loader: str) -> None:
-    """Raise ``InputError`` if a model without an RPN is fed photos without proposals.
+    """Raise ``InputError`` if a model without an RPN is given images without proposals.
 
     Args:
         cfg: the whole config.

@@ -99,6 +99,10 @@ class PoseTrainer(DefaultTrainer):
 
         Args:
             resume: continue if there is a checkpoint; without one, start from the beginning.
+
+        Raises:
+            InputError: if the weights do not fit, or the run has done more iterations already than
+                it is to have.
         """
         last = self.checkpointer.newest_intact() if resume else None
         if last is not None:
@@ -109,10 +113,20 @@ class PoseTrainer(DefaultTrainer):
             self.checkpointer.load(str(last), complete=True)
             self._apply_settings(configured)
             self.start_iter = self.iter + 1
+            self._check_length(last)
             logger.info("Resuming from %s at iteration %d", last, self.start_iter)
         else:
             self.checkpointer.load(self.lazy_cfg.train.init_checkpoint, checkpointables=[])
         self.data_loader.start_at(self.start_iter)
+
+    def _check_length(self, last: Path) -> None:
+        if self.start_iter > self.max_iter:
+            train = self.lazy_cfg.train
+            key = "epochs" if train.max_iter is None else "max_iter"
+            raise InputError(
+                f"{last} has done {self.start_iter} iterations, more than train.{key}={train[key]} "
+                "asks for; set more, or train anew in another train.output_dir"
+            )
 
     def _apply_settings(self, configured: list[dict[str, Any]]) -> None:
         """Let the config, not the checkpoint, decide about learning rate, decay and momentum."""
@@ -272,7 +286,7 @@ class PoseTrainer(DefaultTrainer):
     def _dump(self, iteration: int) -> str:
         """Write a run folder that stands before an iteration; return how to run it.
 
-        Since that iteration no update has been made, but BatchNorm may have seen further photos.
+        Since that iteration no update has been made, but BatchNorm may have seen further images.
         """
         folder = Path(self.lazy_cfg.train.output_dir) / "not_finite"
         before = iteration - 1

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pose_project.structures import KeypointSchema
-from pose_project.utils.private_api import add_masks, find_boxes, to_photo_space
+from pose_project.utils.private_api import add_masks, find_boxes, to_original_size
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class MultiViewRCNN(nn.Module):
             return torch.stack([self._heatmaps(view, people) for view in views]).mean(dim=0)
 
         heads.keypoint_head.predict(instances, mean_logits)
-        return to_photo_space(self.model, instances, batched_inputs, views[0].images)
+        return to_original_size(self.model, instances, batched_inputs, views[0].images)
 
     def _look(self, batched_inputs: list[dict[str, Any]], scale: float, is_mirrored: bool) -> _View:
         photos, scales_wh = [], []

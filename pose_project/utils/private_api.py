@@ -50,7 +50,7 @@ def default_store() -> dist.Store:
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Return a photo turned as its EXIF data say, exactly as Detectron2's ``read_image`` does.
+    """Return an image turned as its EXIF data say, exactly as Detectron2's ``read_image`` does.
 
     Pillow's own ``exif_transpose`` raises for damaged EXIF data, which Detectron2 ignores.
     """
@@ -60,12 +60,12 @@ def upright(image: Image.Image) -> Image.Image:
 def find_boxes(
     heads: "StandardROIHeads", features: dict[str, Tensor], proposals: list[Instances]
 ) -> list[Instances]:
-    """Return the boxes of each photo, without the keypoints that ``heads`` would add at once.
+    """Return the boxes of each image, without the keypoints that ``heads`` would add at once.
 
     Args:
         heads: in evaluation mode.
         features: of the backbone, by level.
-        proposals: of the region proposal network, a photo each.
+        proposals: of the region proposal network, an image each.
     """
     return heads._forward_box(features, proposals)
 
@@ -77,8 +77,8 @@ def add_masks(
     return heads._forward_mask(features, instances)
 
 
-def to_photo_space(
+def to_original_size(
     model: "GeneralizedRCNN", instances: list[Instances], inputs: list[dict], images: ImageList
 ) -> list[dict[str, Instances]]:
-    """Return what a model returns: people in the pixels of the photos before they were resized."""
+    """Return what a model returns: people in the pixels of the images before they were resized."""
     return model._postprocess(instances, inputs, images.image_sizes)

@@ -75,6 +75,17 @@ def test_a_finished_run_is_evaluated_once_more(start, tmp_path):
     assert rows(tmp_path / "run") == before
 
 
+def test_a_run_cannot_be_resumed_to_fewer_iterations_than_it_has(start, tmp_path):
+    start("train.max_iter=4").train()
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+    with pytest.raises(InputError, match="has done 4 iterations, more than train.max_iter=3"):
+        start("train.max_iter=3", resume=True)
+    settings = ("train.max_iter=null", "train.epochs=0.5")
+    with pytest.raises(InputError, match="has done 4 iterations, more than train.epochs=0.5 "):
+        start(*settings, resume=True)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")} == before
+
+
 def test_best_metric_survives_a_resume(start):
     trainer = start("train.eval_period=2", "train.best_metric=bbox/AR100")
     trainer.train()

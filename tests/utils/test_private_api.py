@@ -24,7 +24,7 @@ from pose_project.utils.private_api import (
     default_store,
     find_boxes,
     shared_storage,
-    to_photo_space,
+    to_original_size,
     upright,
 )
 
@@ -132,7 +132,7 @@ def model() -> nn.Module:
 
 @torch.no_grad()
 def test_the_parts_of_a_model_make_what_the_whole_makes(model):
-    """Boxes, then masks, then keypoints, then the photo's own pixels, is what ``forward`` does."""
+    """Boxes, then masks, then keypoints, then the image's own pixels, is what ``forward`` does."""
     photo = torch.randint(0, 256, (3, 64, 96), generator=torch.manual_seed(1), dtype=torch.uint8)
     inputs = [{"image": photo, "height": 128, "width": 288}]
     (expected,) = model(inputs)
@@ -147,7 +147,7 @@ def test_the_parts_of_a_model_make_what_the_whole_makes(model):
     keypoint_features = [features[name] for name in heads.keypoint_in_features]
     boxes = [each.pred_boxes for each in instances]
     heads.keypoint_head(heads.keypoint_pooler(keypoint_features, boxes), instances)
-    (found,) = to_photo_space(model, instances, inputs, images)
+    (found,) = to_original_size(model, instances, inputs, images)
     found, expected = found["instances"], expected["instances"]
     assert found.image_size == (128, 288) and len(found) > 0
     assert torch.equal(found.pred_boxes.tensor, expected.pred_boxes.tensor)
