@@ -1,7 +1,6 @@
 """Measurements of this project's parts: at the sizes that its users have, and against peers."""
 
 from benchmarks.accuracy import measure_accuracy
-from benchmarks.answers import measure_answers
 from benchmarks.coco_size import measure_dataset, write_coco_sized_json
 from benchmarks.compare import Comparison, Difference, compare
 from benchmarks.decoding_speed import measure_decoding
@@ -10,6 +9,7 @@ from benchmarks.inference_speed import measure_inference
 from benchmarks.loading_speed import measure_loading
 from benchmarks.report import write_report
 from benchmarks.startup_speed import measure_startup
+from benchmarks.test_time import measure_test_time
 from benchmarks.tracking import measure_tracking
 from benchmarks.train_speed import measure_training
 
@@ -18,7 +18,7 @@ __all__ = [
     "Difference",
     "compare",
     "measure_accuracy",
-    "measure_answers",
+    "measure_test_time",
     "measure_dataset",
     "measure_decoding",
     "measure_evaluation",

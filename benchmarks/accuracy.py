@@ -14,7 +14,7 @@ from torch import nn
 from benchmarks.compare import Comparison, Difference, Seconds
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.evaluation import PoseEvaluator
-from pose_project.modeling.acceleration import FastInference
+from pose_project.modeling.acceleration import FastInference, InferenceSettings
 
 _EXACT, _LOW_PRECISION = 0.1, 0.5  # AP that may be lost or won
 _CASES: tuple[tuple[str, dict[str, Any], int | None, float], ...] = (
@@ -42,7 +42,7 @@ def measure_accuracy(cfg: DictConfig, device: torch.device) -> Iterator[Comparis
     name = cfg.dataloader.test.dataset.names
     expected, their_time = _evaluate(stock, photos, name)
     for case, switches, topk, bound in _CASES + (_ON_A_GPU if device.type == "cuda" else ()):
-        fast = FastInference(ours, **switches)
+        fast = FastInference(ours, InferenceSettings(**switches))
         fast.model.roi_heads.keypoint_head.topk_per_image = topk
         found, our_time = _evaluate(fast, photos, name)
         yield Comparison(

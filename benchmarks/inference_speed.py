@@ -18,7 +18,7 @@ from benchmarks.models import (
     random_weights,
     stock_config,
 )
-from pose_project.modeling.acceleration import FastInference
+from pose_project.modeling.acceleration import FastInference, InferenceSettings
 
 _SECONDS = 20.0  # of pairs of runs for each size
 _PEOPLE, _SIDE, _BATCH = 20, 800, 1
@@ -33,7 +33,7 @@ class Case:
 
     name: str
     switches: dict[str, Any] = field(default_factory=dict)
-    """Of ``FastInference``."""
+    """Of ``InferenceSettings``."""
     peer_dtype: torch.dtype = torch.float32
     people: tuple[int, ...] = (_PEOPLE,)
     sides: tuple[int, ...] = (_SIDE,)
@@ -87,7 +87,7 @@ def measure_inference(peer: str, device: torch.device) -> Iterator[Comparison]:
         ours, theirs = config, _Torchvision(build_torchvision(weights, device))
     model = build(ours, weights, device)
     for case in _ON_ANY_DEVICE + (_ON_A_GPU if device.type == "cuda" else ()):
-        fast = FastInference(model, **case.switches)
+        fast = FastInference(model, InferenceSettings(**case.switches))
         fast.model.roi_heads.keypoint_head.topk_per_image = case.topk
         for work in case.sizes():
             photos = make_photos(

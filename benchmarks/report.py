@@ -25,7 +25,7 @@ linear. What was not measured on a device is not here.
 - **decode**: heatmaps to keypoints. Maps shaped like a trained model's, pure noise, and boxes so
   small that nothing can be saved.
 - **inference**: the whole R50-FPN model, with each switch of `train.inference` in
-  `configs/common/train.py`; "default" has `fold_batchnorm` and `channels_last` on. Random weights
+  docs/settings.md; "default" has `fold_batchnorm` and `channels_last` on. Random weights
   with the statistics of trained ones: float32 finds the same people, and **accuracy** judges bf16
   by the AP of the demo's model. `topk_per_image=20` leaves the points of the other 80 out.
 - **train**: one step of SGD, from a batch in memory to new weights.

@@ -29,7 +29,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from pose_project.checkpoint import PoseCheckpointer
-from pose_project.config.loading import plain_config
+from pose_project.config.building import plain_config
 from pose_project.engine import load_config
 from pose_project.engine.checks import check_evaluation
 from pose_project.extras.svd.compression import build_low_rank_head, full_box_head, low_rank_config

@@ -80,8 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
     cfg = load_config(arguments.config_file, [*arguments.opts, *overrides])
     augmentations = instantiate(cfg.dataloader.test.mapper.augmentations)
     rule = ResizeRule.of(augmentations)
-    if any(cfg.train.inference.get("answers", {}).values()):
-        raise InputError("train.inference.answers cannot be exported; leave them out")
+    if any(cfg.train.inference.get("test_time", {}).values()):
+        raise InputError("train.inference.test_time cannot be exported; leave them out")
     categories = load_categories(cfg, str(arguments.weights))
     model, schema = load_model(cfg, str(arguments.weights), categories)
     check_exportable(model)

@@ -1,7 +1,7 @@
 """Serve a model: a page to drop photos on, and a REST endpoint.
 
     python tools/serve.py --config-file F --weights W [--port 8000]
-    python tools/serve.py --config-file F --weights W train.inference.answers.temperature=1.15
+    python tools/serve.py --config-file F --weights W train.inference.test_time.temperature=1.15
     curl --data-binary @photo.jpg http://127.0.0.1:8000/api/poses
 
 Keypoint scores are probabilities, and covariances come along: temperature is 1.0 unless told.
@@ -81,8 +81,8 @@ def run(arguments: argparse.Namespace) -> None:
     )
     with open_port(arguments.host, arguments.port) as listener:
         cfg = load_config(arguments.config_file, arguments.opts)
-        if cfg.train.inference.answers.temperature is None:
-            cfg.train.inference.answers.temperature = 1.0
+        if cfg.train.inference.test_time.temperature is None:
+            cfg.train.inference.test_time.temperature = 1.0
         predictor = PosePredictor(cfg, arguments.weights)
         host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
         logger.info("Poses at http://%s:%d/", host, listener.getsockname()[1])

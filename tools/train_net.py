@@ -23,7 +23,7 @@ from omegaconf import DictConfig
 
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.engine import PoseTrainer, load_config
-from pose_project.engine.checks import check_evaluation, check_train_settings
+from pose_project.engine.checks import check_evaluation
 from pose_project.engine.launch import launch, was_restarted
 from pose_project.engine.run_folder import LOGGERS, check_run_folder, open_run_folder
 from pose_project.modeling.build import resolve_device
@@ -68,7 +68,6 @@ def evaluate(cfg: DictConfig) -> None:
     """Score ``train.init_checkpoint`` on ``dataloader.test``."""
     if not cfg.train.init_checkpoint:
         raise InputError("--eval-only needs weights: train.init_checkpoint=FILE")
-    check_train_settings(cfg.train)
     cfg.train.device = resolve_device(cfg.train.device)
     model = PoseTrainer.build_model(cfg)
     loader, evaluator = check_evaluation(cfg, model)

@@ -3,7 +3,7 @@
     python tools/visualize_predictions.py --config-file F --weights W --output DIR
     python tools/visualize_predictions.py --config-file F --weights W1 W2 --output DIR
     python tools/visualize_predictions.py --config-file F --weights W --heatmap left_wrist ...
-    python tools/visualize_predictions.py ... train.inference.answers.temperature=1.0
+    python tools/visualize_predictions.py ... train.inference.test_time.temperature=1.0
 
 Writes one PNG a photo, named by its id: the ground truth, then a panel for each of the weights, and
 with --heatmap one more for each with where it thinks that keypoint is. With the last line keypoints

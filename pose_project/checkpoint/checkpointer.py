@@ -12,7 +12,6 @@ from urllib.error import URLError
 
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
-from fvcore.common.checkpoint import _IncompatibleKeys as IncompatibleKeys
 
 from pose_project.checkpoint.pickled_weights import load_pickled_weights
 from pose_project.utils.errors import InputError
@@ -134,7 +133,7 @@ class PoseCheckpointer(DetectionCheckpointer):
             content["matching_heuristics"] = True
         return content
 
-    def _load_model(self, checkpoint: Any) -> IncompatibleKeys:
+    def _load_model(self, checkpoint: Any) -> Any:
         incompatible = super()._load_model(checkpoint)
         wrong_shape = {key for key, _, _ in incompatible.incorrect_shapes}
         # counters of BatchNorm, which Caffe2's weights do not have
@@ -183,8 +182,8 @@ def load_tensors(filename: str) -> dict[str, Any]:
     """Read a ``.pth`` file of tensors and plain values; nothing in it is run.
 
     Raises:
-        InputError: if it is damaged, is no dict, holds other objects, or is compressed: torch never
-            compresses, and a small file could then fill the memory.
+        InputError: if it is damaged, is not a dict, holds other objects, or is compressed: torch
+            never compresses, and a small file could then fill the memory.
     """
     try:
         if zipfile.is_zipfile(filename):

@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from pose_project.utils.private_api import shared_storage
+
 _ALIGNMENT = 64  # bytes; a cache line, and enough for any dtype
 
 Packed = tuple[bytes, torch.Tensor]
@@ -53,7 +55,7 @@ def pack(batch: Any) -> Packed:
     starts = list(_starts(sizes))
     # written where the other process reads it, as torch's default_collate does
     block = torch.empty(0, dtype=torch.uint8)
-    block.set_(torch.UntypedStorage._new_shared(max(starts[-1], 1)))
+    block.set_(shared_storage(max(starts[-1], 1)))
     for start, size, each in zip(starts, sizes, packer.tensors, strict=False):
         block[start : start + size].view(each.dtype).view(each.shape).copy_(each)
     return pickle.dumps(starts) + stream.getvalue(), block

@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from pose_project.data.image_files import exif_orientation, missing_decoder, to_eight_bits
 from pose_project.utils.errors import UnreadablePhotoError
+from pose_project.utils.private_api import upright
 
 _START, _END, _SCAN, _RESTART_INTERVAL = 0xD8, 0xD9, 0xDA, 0xDD  # JPEG's markers follow a 0xFF
 _MARKER_AFTER_SCAN = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")  # 0xFF 0x00 is data
@@ -66,7 +67,7 @@ def decode_photo(data: bytes, image_format: str) -> np.ndarray:
     image = _decode_common_jpeg(data, image_format)
     if image is None:  # what Detectron2's read_image does with an opened file
         with Image.open(io.BytesIO(data)) as photo:
-            turned = detection_utils._apply_exif_orientation(to_eight_bits(photo))
+            turned = upright(to_eight_bits(photo))
             image = detection_utils.convert_PIL_to_numpy(turned, image_format)
     return image
 

@@ -1,4 +1,4 @@
-"""What can be known to be wrong before a run, found before anything is written."""
+"""Whether a model and the data fit each other, found before anything is written."""
 
 from typing import Any
 
@@ -6,19 +6,9 @@ from detectron2.data import MetadataCatalog
 from omegaconf import DictConfig
 from torch import nn
 
-from pose_project.config.loading import build
-from pose_project.config.train_settings import check_types_and_ranges
+from pose_project.config.building import build
 from pose_project.data import get_schema
-from pose_project.evaluation.tables import METRICS
 from pose_project.utils.errors import InputError
-
-
-def check_train_settings(train: DictConfig) -> None:
-    """Raise ``InputError`` for the first key of ``train`` that has a wrong type or range."""
-    check_types_and_ranges(train)
-    known = [f"{task}/{metric.key}" for task, metrics in METRICS.items() for metric in metrics]
-    if str(train.best_metric).removeprefix("ema/") not in known:
-        raise InputError(f"train.best_metric={train.best_metric!r} is none of {', '.join(known)}")
 
 
 def check_fit(model: nn.Module, dataset_names: str | list[str]) -> None:
@@ -42,7 +32,7 @@ def check_fit(model: nn.Module, dataset_names: str | list[str]) -> None:
 
 
 def check_proposals(cfg: DictConfig, model: nn.Module, loader: str) -> None:
-    """Raise ``InputError`` if a model without an RPN is fed photos without proposals.
+    """Raise ``InputError`` if a model without an RPN is given images without proposals.
 
     Args:
         cfg: the whole config.

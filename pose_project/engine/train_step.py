@@ -113,27 +113,27 @@ class TrainStep(SimpleTrainer):
             if comm.get_world_size() > 1:
                 self.max_skipped_steps = 0
         except torch.cuda.OutOfMemoryError as error:
-            sizes = ", ".join("x".join(map(str, photo["image"].shape[1:])) for photo in batch)
+            sizes = ", ".join("x".join(map(str, each["image"].shape[1:])) for each in batch)
             raise OutOfMemoryError(
                 f"out of GPU memory at iteration {self.iter} with {len(batch)} photos of {sizes} "
                 "(height x width). Try train.accumulate=2, train.amp.enabled=True, a smaller "
                 "dataloader.train.total_batch_size or smaller photos; the last checkpoint is intact"
             ) from error
-        files = [str(photo["file_name"]) for photo in batch]
+        files = [str(each["file_name"]) for each in batch]
         self._steps.append(_Step(self.iter, losses, self._gradient_norm(), files))
         if self._decides_on_device():
             self._update_if_finite()
             if self.reports(self.iter):
-                self.settle()
-        elif self.settle():
+                self.flush_losses()
+        elif self.flush_losses():
             self.grad_scaler.step(self.optimizer)
             self.grad_scaler.update()
 
     def _forward_backward(self, batch: list[dict[str, Any]]) -> dict[str, Tensor]:
         """Leave the batch's gradients on the parameters; return the losses, averaged."""
         self.optimizer.zero_grad()
-        for photo in batch:  # from pinned memory; the model would wait for each
-            photo["image"] = photo["image"].to(self.device, non_blocking=True)
+        for each in batch:  # from pinned memory; the model would wait for each
+            each["image"] = each["image"].to(self.device, non_blocking=True)
         pieces = [batch[first :: self.accumulate] for first in range(self.accumulate)]
         sums: dict[str, Tensor] = {}
         for piece in filter(None, pieces):
@@ -174,7 +174,7 @@ class TrainStep(SimpleTrainer):
         self.optimizer.step()
         del self.optimizer.found_inf
 
-    def settle(self) -> bool:
+    def flush_losses(self) -> bool:
         """Fetch the losses of all steps since the last call, in one transfer, and report them.
 
         Returns:
@@ -224,7 +224,7 @@ class TrainStep(SimpleTrainer):
             NonFiniteLossError: if a step since the last report was not finite: no checkpoint is
                 written of a run that has failed.
         """
-        self.settle()
+        self.flush_losses()
         return {
             "iteration": self.iter,
             "optimizer": self.optimizer.state_dict(),

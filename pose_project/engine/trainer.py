@@ -21,16 +21,13 @@ from torch.optim import Optimizer
 from tqdm import tqdm
 
 from pose_project.checkpoint import PoseCheckpointer
-from pose_project.config.loading import build, plain_config
+from pose_project.config.building import build, plain_config
+from pose_project.config.settings import read_settings
+from pose_project.config.train_settings import TrainSettings
 from pose_project.data import get_categories, get_schema
 from pose_project.data.annotation_files import release_annotations
 from pose_project.data.loader import TrainLoader, seed_everything
-from pose_project.engine.checks import (
-    check_evaluation,
-    check_fit,
-    check_proposals,
-    check_train_settings,
-)
+from pose_project.engine.checks import check_evaluation, check_fit, check_proposals
 from pose_project.engine.default_hooks import default_hooks, evaluation_period
 from pose_project.engine.hooks.drawing import draw_predictions
 from pose_project.engine.launch import distribute, synchronise_buffers
@@ -66,7 +63,7 @@ class PoseTrainer(DefaultTrainer):
         super(DefaultTrainer, self).__init__()
         self.lazy_cfg = cfg
         train = cfg.train
-        check_train_settings(train)
+        read_settings(TrainSettings, train, "train")
         train.device = resolve_device(train.device)
         inference_dtype(train.inference.dtype, train.device)
         seed_everything(train.seed)
@@ -103,6 +100,10 @@ class PoseTrainer(DefaultTrainer):
 
         Args:
             resume: continue if there is a checkpoint; without one, start from the beginning.
+
+        Raises:
+            InputError: if the weights do not fit, or the run has done more iterations already than
+                it is to have.
         """
         last = self.checkpointer.newest_intact() if resume else None
         if last is not None:
@@ -113,10 +114,20 @@ class PoseTrainer(DefaultTrainer):
             self.checkpointer.load(str(last), complete=True)
             self._apply_settings(configured)
             self.start_iter = self.iter + 1
+            self._check_length(last)
             logger.info("Resuming from %s at iteration %d", last, self.start_iter)
         else:
             self.checkpointer.load(self.lazy_cfg.train.init_checkpoint, checkpointables=[])
         self.data_loader.start_at(self.start_iter)
+
+    def _check_length(self, last: Path) -> None:
+        if self.start_iter > self.max_iter:
+            train = self.lazy_cfg.train
+            key = "epochs" if train.max_iter is None else "max_iter"
+            raise InputError(
+                f"{last} has done {self.start_iter} iterations, more than train.{key}={train[key]} "
+                "asks for; set more, or train anew in another train.output_dir"
+            )
 
     def _apply_settings(self, configured: list[dict[str, Any]]) -> None:
         """Let the config, not the checkpoint, decide about learning rate, decay and momentum."""
@@ -273,7 +284,7 @@ class PoseTrainer(DefaultTrainer):
     def _dump(self, iteration: int) -> str:
         """Write a run folder that stands before an iteration; return how to run it.
 
-        Since that iteration no update has been made, but BatchNorm may have seen further photos.
+        Since that iteration no update has been made, but BatchNorm may have seen further images.
         """
         folder = Path(self.lazy_cfg.train.output_dir) / "not_finite"
         before = iteration - 1
@@ -304,6 +315,8 @@ class PoseTrainer(DefaultTrainer):
 def _resolve_max_iter(train: DictConfig, loader: TrainLoader) -> int:
     max_iter = train.max_iter
     if max_iter is None:
+        if train.epochs is None:
+            raise InputError("how long to train? Set train.epochs or train.max_iter")
         max_iter = round(train.epochs * loader.iterations_per_epoch)
     if max_iter < 1:
         raise InputError(f"nothing to train: epochs={train.epochs}, max_iter={train.max_iter}")

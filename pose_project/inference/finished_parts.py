@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
-from pose_project.config.loading import plain_config
+from pose_project.config.building import plain_config
 from pose_project.inference.sources import Source
 from pose_project.structures.poses import Poses
 from pose_project.utils.errors import InputError

@@ -9,7 +9,6 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from pose_project.checkpoint import PoseCheckpointer
-from pose_project.config.train_settings import check_types_and_ranges
 from pose_project.data import get_categories
 from pose_project.modeling.build import build_model, resolve_device
 from pose_project.structures import KeypointSchema, merge_schemas
@@ -68,7 +67,6 @@ def load_model(
             predicts no keypoints or needs proposals from outside.
     """
     schema = schema_of(categories, weights)
-    check_types_and_ranges(cfg.train)
     cfg = copy.deepcopy(cfg)
     cfg.train.device = resolve_device(cfg.train.device)
     heads = cfg.model.get("roi_heads", {})

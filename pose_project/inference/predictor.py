@@ -8,7 +8,8 @@ import numpy as np
 from omegaconf import DictConfig
 from torch import Tensor
 
-from pose_project.config.loading import build, load_config
+from pose_project.config.building import build
+from pose_project.config.loading import load_config
 from pose_project.data.augmentation.augmented_image import AugmentedPhoto
 from pose_project.data.mapper import KeypointMapper, to_planes
 from pose_project.inference.model import load_categories, load_model

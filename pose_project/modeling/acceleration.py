@@ -3,80 +3,99 @@
 import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import torch
 from detectron2.layers import Conv2d, FrozenBatchNorm2d
 from detectron2.modeling.roi_heads import FastRCNNOutputLayers
 from detectron2.modeling.roi_heads.keypoint_head import KRCNNConvDeconvUpsampleHead
+from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from pose_project.config.settings import read_settings, setting
 from pose_project.modeling.pooling import use_channels_last_pooling
 from pose_project.modeling.precision import named_dtype
-from pose_project.modeling.test_time import BetterAnswers
+from pose_project.modeling.test_time import TestTimeModel, TestTimeSettings
 from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
 
 
+@dataclass
+class InferenceSettings:
+    """``train.inference``: how evaluation and the other tools run the trained model."""
+
+    fold_batchnorm: bool = setting(
+        True, "Multiply BatchNorm into the convolutions before it; same results but for rounding."
+    )
+    channels_last: bool = setting(
+        True,
+        "The memory layout that CPUs and tensor cores prefer and, on a CPU, another way to pool "
+        "features; same results.",
+    )
+    dtype: Literal["fp32", "bf16", "fp16"] = setting(
+        "fp32",
+        "Of convolutions and fully connected layers; bf16, and fp16 on a GPU, move points by "
+        "fractions of a pixel.",
+    )
+    compile_backbone: bool = setting(
+        False,
+        "Compile the backbone with `torch.compile`, once for all sizes of photos; takes a minute.",
+    )
+    test_time: TestTimeSettings = field(default_factory=TestTimeSettings)
+
+
 def inference_model(
-    model: nn.Module, settings: Mapping[str, Any], schema: KeypointSchema | None
+    model: nn.Module,
+    settings: Mapping[str, Any] | DictConfig,
+    schema: KeypointSchema | None,
 ) -> "FastInference":
-    """Return a model as ``train.inference`` describes it: fast, and with better answers.
+    """Return a model as ``train.inference`` describes it.
 
     Args:
         model: with its weights; not changed.
-        settings: arguments of :class:`FastInference`, and ``answers``: of ``BetterAnswers``.
+        settings: keys of :class:`InferenceSettings`.
         schema: of the model's keypoints; None if it has none.
 
     Raises:
-        InputError: if a setting is wrong, or answers are asked for without keypoints.
+        InputError: if a setting is wrong, or ``test_time`` is set for a model without keypoints.
     """
-    settings = dict(settings)
-    answers = settings.pop("answers", {})
-    if any(answers.values()):
+    settings = read_settings(InferenceSettings, settings, "train.inference")
+    if any(vars(settings.test_time).values()):
         if schema is None:
-            raise InputError("train.inference.answers are for models with keypoints")
-        model = BetterAnswers(model, schema, **answers)
-    return FastInference(model, **settings)
+            raise InputError("train.inference.test_time is for models with keypoints")
+        model = TestTimeModel(model, schema, settings.test_time)
+    return FastInference(model, settings)
 
 
 class FastInference(nn.Module):
     """A frozen copy of a model, with the same inputs and outputs.
 
+    The last layers, of boxes, scores and heatmaps, stay in float32 whatever ``dtype`` says: with
+    eight bits scores tie and the highest cell moves.
+
     Args:
         model: a Detectron2 model, such as ``GeneralizedRCNN``; it is not changed.
-        fold_batchnorm: multiply the normalisation that follows a convolution into its weights.
-        channels_last: keep channels next to each other in memory, as CPUs and tensor cores like it.
-        dtype: of convolutions and fully connected layers, ``fp32``, ``bf16`` or ``fp16`` (GPU
-            only). The last layers, of boxes, scores and heatmaps, stay in float32: with eight
-            bits scores tie and the highest cell moves.
-        compile_backbone: compile the backbone with ``torch.compile``, once for all sizes of photos.
+        settings: all but ``test_time`` are read; the defaults if None.
 
     Raises:
-        InputError: if ``dtype`` is unknown, or fp16 is asked for on a CPU.
+        InputError: if fp16 is asked for on a CPU.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        *,
-        fold_batchnorm: bool = True,
-        channels_last: bool = True,
-        dtype: str = "fp32",
-        compile_backbone: bool = False,
-    ) -> None:
+    def __init__(self, model: nn.Module, settings: InferenceSettings | None = None) -> None:
         super().__init__()
+        settings = settings or InferenceSettings()
         self.device_type = next(model.parameters()).device.type
-        self.dtype = inference_dtype(dtype, self.device_type)
+        self.dtype = inference_dtype(settings.dtype, self.device_type)
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
-        if fold_batchnorm:
+        if settings.fold_batchnorm:
             fold_batchnorms(self.model)
-        if channels_last:
+        if settings.channels_last:
             to_channels_last(self.model)
         if self.dtype != torch.float32:
             _keep_outputs_in_float32(self.model)
-        if compile_backbone:
+        if settings.compile_backbone:
             self.model.backbone.compile(dynamic=True)
 
     @torch.no_grad()
@@ -131,7 +150,7 @@ def inference_dtype(name: str, device: str) -> torch.dtype:
     """Return the type of numbers that ``train.inference.dtype`` names.
 
     Raises:
-        InputError: if it is unknown, or not for this device.
+        InputError: if it is not for this device.
     """
     return named_dtype("train.inference.dtype", name, device)
 

@@ -6,7 +6,7 @@ import torch
 from omegaconf import DictConfig
 from torch import nn
 
-from pose_project.config.loading import build
+from pose_project.config.building import build
 from pose_project.modeling.acceleration import to_channels_last
 
 logger = logging.getLogger(__name__)

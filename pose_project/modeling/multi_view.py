@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pose_project.structures import KeypointSchema
+from pose_project.utils.private_api import add_masks, find_boxes, to_original_size
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class MultiViewRCNN(nn.Module):
         ]
         instances = self._find_people([view for view in views if not view.is_mirrored])
         heads = self.model.roi_heads
-        instances = heads._forward_mask(views[0].features, instances)
+        instances = add_masks(heads, views[0].features, instances)
 
         def mean_logits(kept: list[Tensor] | None) -> Tensor:
             people = instances
@@ -88,7 +89,7 @@ class MultiViewRCNN(nn.Module):
             return torch.stack([self._heatmaps(view, people) for view in views]).mean(dim=0)
 
         heads.keypoint_head.predict(instances, mean_logits)
-        return self.model._postprocess(instances, batched_inputs, views[0].images.image_sizes)
+        return to_original_size(self.model, instances, batched_inputs, views[0].images)
 
     def _look(self, batched_inputs: list[dict[str, Any]], scale: float, is_mirrored: bool) -> _View:
         photos, scales_wh = [], []
@@ -109,7 +110,7 @@ class MultiViewRCNN(nn.Module):
         found = []
         for view in views:
             proposals, _ = self.model.proposal_generator(view.images, view.features, None)
-            people = self.model.roi_heads._forward_box(view.features, proposals)
+            people = find_boxes(self.model.roi_heads, view.features, proposals)
             for each, (scale_x, scale_y) in zip(people, view.scales_wh, strict=True):
                 each.pred_boxes.scale(1 / scale_x, 1 / scale_y)
             sizes_hw = views[0].images.image_sizes

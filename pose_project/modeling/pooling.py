@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from detectron2.layers import ROIAlign
 from torch import Tensor, nn
-from torch.nn.modules.utils import _pair
 
 _MOST_WEIGHTS = 4_000_000  # computed at once
 
@@ -37,7 +36,8 @@ class ChannelsLastROIAlign(ROIAlign):
         """
         batch, channels, height, width = features.shape
         table = features.permute(0, 2, 3, 1).reshape(batch * height * width, channels).float()
-        (rows_of_bins, columns_of_bins) = _pair(self.output_size)
+        size = self.output_size
+        rows_of_bins, columns_of_bins = (size, size) if isinstance(size, int) else size
         corners = rois[:, 1:].float() * self.spatial_scale - (0.5 if self.aligned else 0)
         lengths = corners[:, 2:] - corners[:, :2]
         if not self.aligned:

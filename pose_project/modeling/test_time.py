@@ -1,12 +1,14 @@
-"""Better answers from the same weights, each a switch; what each gains is in docs/answers.md."""
+"""What a trained model can do better at test time; gains and costs are in docs/test_time.md."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pose_project.config.settings import setting
 from pose_project.modeling.decoding import decode_heatmaps
 from pose_project.modeling.multi_view import MultiViewRCNN
 from pose_project.modeling.oks_nms import oks_nms
@@ -14,59 +16,73 @@ from pose_project.modeling.spatial_softmax import SpatialSoftmax
 from pose_project.modeling.subpixel import refine_by_taylor
 from pose_project.structures import KeypointSchema
 from pose_project.structures.oks import AREA_SHARE
-from pose_project.utils.errors import InputError
 
 
-class BetterAnswers(nn.Module):
+@dataclass
+class TestTimeSettings:
+    """``train.inference.test_time``: what the same weights can do better, each by itself.
+
+    What each gains and costs is in docs/test_time.md.
+    """
+
+    __test__ = False  # pytest takes classes named Test* for tests
+
+    flip: bool = setting(False, "Average each person's heatmaps with those of the mirrored photo.")
+    scales: list[float] = setting(
+        [],
+        "Look for people at these sizes as well, factors of the photo's, such as [0.7, 1.4], and "
+        "average heatmaps over them.",
+        low=0.1,
+        high=10,
+    )
+    subpixel: bool = setting(
+        False,
+        "Place keypoints between the cells of the heatmap, by a Taylor expansion, instead of on "
+        "the highest pixel of the enlarged map.",
+    )
+    temperature: float | None = setting(
+        None,
+        "Keypoint scores become probabilities of being within one sigma, and covariances come "
+        "along: 1.0, or the temperature that the report has fitted; null: neither.",
+        low=1e-3,
+        high=1e3,
+    )
+    rescore: bool = setting(
+        False, "Multiply people's scores with the OKS that their heatmaps let expect."
+    )
+    oks_nms: float = setting(
+        0.0,
+        "Leave out people whose OKS with a better one is above this; 0: nobody.",
+        low=0,
+        below=1,
+    )
+
+
+class TestTimeModel(nn.Module):
     """A copy of a model that takes more time, or says more, about each photo.
+
+    With ``temperature`` set, a keypoint's score is the probability that it lies within one sigma of
+    the truth, d <= 2 sigma_k sqrt(area), and ``pred_keypoint_covs`` (R, K, 2, 2) in px^2 are added.
 
     Args:
         model: a Detectron2 ``GeneralizedRCNN`` with this project's keypoint head; not changed.
         schema: of its keypoints.
-        flip: average each person's heatmaps with those of the mirrored photo.
-        scales: further sizes at which people are looked for, as factors of the photo that the
-            model is given; heatmaps are averaged over them, too.
-        subpixel: place keypoints between cells by :func:`refine_by_taylor`, instead of on the
-            highest pixel of the enlarged map.
-        temperature: make the keypoints' scores the probability of being within one sigma of the
-            truth, d <= 2 sigma_k sqrt(area), and add ``pred_keypoint_covs`` (R, K, 2, 2) in px^2;
-            None does not. 1.0 takes the softmax as it is; ``tools/analyze.py`` fits what makes
-            the probabilities true.
-        rescore: multiply the score of a person with the OKS that its heatmaps let expect.
-        oks_nms: leave out people whose OKS with a better one is above this; 0 leaves out nobody.
-
-    Raises:
-        InputError: if a value is out of range.
+        settings: what to do.
     """
 
+    __test__ = False
+
     def __init__(
-        self,
-        model: nn.Module,
-        schema: KeypointSchema,
-        *,
-        flip: bool = False,
-        scales: Sequence[float] = (),
-        subpixel: bool = False,
-        temperature: float | None = None,
-        rescore: bool = False,
-        oks_nms: float = 0.0,
+        self, model: nn.Module, schema: KeypointSchema, settings: TestTimeSettings
     ) -> None:
         super().__init__()
-        if temperature is not None and not temperature > 0:
-            raise InputError(f"train.inference.answers.temperature must be > 0, got {temperature}")
-        if not 0 <= oks_nms < 1:
-            raise InputError(f"train.inference.answers.oks_nms must be in 0..1, got {oks_nms}")
-        if not all(0.1 <= scale <= 10 for scale in scales):
-            raise InputError(
-                f"train.inference.answers.scales must be factors from 0.1 to 10, got {scales}"
-            )
         model = copy.deepcopy(model)
         self.backbone = model.backbone
-        model.roi_heads.keypoint_head.decoder = KeypointDecoder(
-            schema, subpixel=subpixel, temperature=temperature, rescore=rescore
-        )
-        self.schema, self.rescore, self.oks_nms = schema, rescore, oks_nms
-        self.model = MultiViewRCNN(model, schema, flip, scales) if flip or scales else model
+        model.roi_heads.keypoint_head.decoder = KeypointDecoder(schema, settings)
+        self.schema, self.settings = schema, settings
+        if settings.flip or settings.scales:
+            model = MultiViewRCNN(model, schema, settings.flip, settings.scales)
+        self.model = model
 
     def forward(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return what the model returns, the best first; see the class for what is added."""
@@ -80,12 +96,12 @@ class BetterAnswers(nn.Module):
                     [new_width / width, new_height / height]
                 )
                 instances.pred_keypoint_covs *= factors[:, None] * factors
-            if self.rescore:
+            if self.settings.rescore:
                 instances.scores = instances.scores * instances.pred_oks
                 instances.remove("pred_oks")
                 instances = instances[instances.scores.argsort(descending=True, stable=True)]
-            if self.oks_nms:
-                instances = instances[oks_nms(instances, self.schema, self.oks_nms)]
+            if self.settings.oks_nms:
+                instances = instances[oks_nms(instances, self.schema, self.settings.oks_nms)]
             output["instances"] = instances
         return outputs
 
@@ -93,14 +109,14 @@ class BetterAnswers(nn.Module):
 class KeypointDecoder:
     """From heatmaps to the fields of ``Instances``; what the keypoint head's ``decoder`` does.
 
-    Args: as of :class:`BetterAnswers`.
+    Args:
+        schema: of the keypoints.
+        settings: of which ``subpixel``, ``temperature`` and ``rescore`` are read.
     """
 
-    def __init__(
-        self, schema: KeypointSchema, *, subpixel: bool, temperature: float | None, rescore: bool
-    ) -> None:
+    def __init__(self, schema: KeypointSchema, settings: TestTimeSettings) -> None:
         self.sigmas = torch.tensor(schema.oks_sigmas)
-        self.subpixel, self.temperature, self.rescore = subpixel, temperature, rescore
+        self.settings = settings
 
     def __call__(self, keypoint_logits: Tensor, boxes: Tensor) -> Mapping[str, Tensor]:
         """Return fields of R people.
@@ -114,20 +130,21 @@ class KeypointDecoder:
             ``pred_keypoint_covs`` (R, K, 2, 2) in px^2 and ``pred_oks`` (R,).
         """
         keypoints = decode_heatmaps(keypoint_logits, boxes)[..., [0, 1, 3]]
-        if self.subpixel:
+        if self.settings.subpixel:
             keypoints[..., :2] = refine_by_taylor(keypoint_logits, boxes)
         fields = {"pred_keypoints": keypoints}
-        if self.temperature is None and not self.rescore:
+        temperature, rescore = self.settings.temperature, self.settings.rescore
+        if temperature is None and not rescore:
             return fields
         softmax = SpatialSoftmax.of(keypoint_logits, boxes)
         points = keypoints[..., :2]
         sigmas = self.sigmas.to(boxes.device)
         areas = AREA_SHARE * (boxes[:, 2:] - boxes[:, :2]).float().clamp(min=1).prod(dim=1)
-        if self.temperature is not None:
+        if temperature is not None:
             radii = 2 * sigmas * areas.sqrt()[:, None]
             probability = softmax.probability_within(points, radii).clamp(0, 1)
-            keypoints[..., 2] = (probability.logit(eps=1e-6) / self.temperature).sigmoid()
+            keypoints[..., 2] = (probability.logit(eps=1e-6) / temperature).sigmoid()
             fields["pred_keypoint_covs"] = softmax.covariances()
-        if self.rescore:
+        if rescore:
             fields["pred_oks"] = softmax.expected_similarity(points, sigmas, areas).mean(dim=1)
         return fields

@@ -9,8 +9,8 @@ AREA_SHARE = 0.53
 """Area of an instance of which only the box is known, as a share of it: a mask fills so much.
 
 Means over 86 people of COCO train2017 and 77 of val2017 with keypoints: 0.521 and 0.519; over all
-309 people that are no crowd: 0.539 and 0.536. Without a share OKS would divide by nearly twice the
-area and forgive more than COCO's.
+309 people who are not a crowd: 0.539 and 0.536. Without a share OKS would divide by nearly twice
+the area and forgive more than COCO's.
 """
 
 _EPSILON = np.spacing(1)  # COCO adds it to areas, which may be 0

@@ -1,5 +1,8 @@
 """The exceptions that a tool turns into a single line and exit code 2."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class PoseError(Exception):
     """Base of the errors whose message is all the user needs: one line, with what to do next."""
@@ -53,3 +56,14 @@ class TrainingInterrupted(PoseError):
 
 class EarlyStop(PoseError):
     """Training ended before ``max_iter`` because the best metric stopped improving."""
+
+
+def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """Return the end of a message about an unknown name: the nearest known one, if one is near.
+
+    >>> did_you_mean("max_itr", ["epochs", "max_iter"], "train")
+    '; did you mean train.max_iter?'
+    """
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    dot = "." if prefix else ""
+    return f"; did you mean {prefix}{dot}{near[0]}?" if near else ""

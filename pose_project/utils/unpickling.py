@@ -116,8 +116,8 @@ def read_pickle(filename: str, also: Mapping[tuple[str, str], Any] | None = None
             return ArrayUnpickler(stream, also).load()
     except _RefusedError as error:
         raise InputError(
-            f"{filename} is refused: it holds {error}, which is no array or plain container and "
-            "could run code when read"
+            f"{filename} is refused: it holds {error}, which is not an array or plain container "
+            "and could run code when read"
         ) from error
     except Exception as error:  # a damaged pickle can raise nearly anything
         raise InputError(f"{filename} is not a readable pickle: {error!r}") from error

@@ -33,7 +33,7 @@ def plot_training_curves(metrics_json: Path, output_png: Path) -> None:
 
     Args:
         metrics_json: one JSON object per line with ``iteration`` and any of ``total_loss``,
-            ``loss_*``, ``lr`` and ``*/AP`` (0 to 100). Lines that are no JSON object, such as a
+            ``loss_*``, ``lr`` and ``*/AP`` (0 to 100). Lines that are not a JSON object, such as a
             truncated last one, and values that are not finite are left out. Of two rows with the
             same iteration the later one counts.
         output_png: the picture to write.

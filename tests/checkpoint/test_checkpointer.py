@@ -11,7 +11,7 @@ from helpers.repository import ROOT
 
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.checkpoint.checkpointer import load_tensors
-from pose_project.config.loading import build
+from pose_project.config.building import build
 from pose_project.engine import load_config
 from pose_project.utils.errors import InputError
 from pose_project.utils.provenance import sha256_of

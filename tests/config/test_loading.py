@@ -66,11 +66,21 @@ def test_the_slides_numbers():
         ("model.pixel_std={_target_: os.system, command: 'true'}", "not what is called"),
         ("train.output_dir=/tmp/ö", "quotes of its own"),
         ("train.max_iter=[1", "cannot be parsed"),
+        ("train.output_dir=runs/a,b", r"several values; .*'train.output_dir=\"runs/a,b\"'"),
+        (
+            "train.inference.test_time.scales=0.7,1.4",
+            r"'train.inference.test_time.scales=\[0.7,1.4\]'",
+        ),
+        ("train.max_iter=range(1,5)", "several values"),
     ],
 )
 def test_wrong_overrides(override, message):
     with pytest.raises(InputError, match=message):
         load_config(SYNTHETIC, [override])
+
+
+def test_text_with_a_comma_in_quotes():
+    assert load_config(SYNTHETIC, ['train.output_dir="runs/a,b"']).train.output_dir == "runs/a,b"
 
 
 def test_an_argument_that_the_config_leaves_at_its_default_can_be_set():

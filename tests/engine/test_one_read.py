@@ -10,7 +10,7 @@ from detectron2.data import MetadataCatalog
 from detectron2.utils.events import EventStorage
 
 import pose_project
-from pose_project.config.loading import build
+from pose_project.config.building import build
 from pose_project.data import annotation_files as module
 from pose_project.data import get_dataset_dicts
 from pose_project.engine import PoseTrainer

@@ -21,7 +21,7 @@ pytest.importorskip("fastapi", reason="fastapi is not installed: pip install -e 
 SMALL = (
     *EVERYTHING,
     "dataloader.test.mapper.augmentations.0.short_edge_length=96",
-    "train.inference.answers.temperature=1.0",
+    "train.inference.test_time.temperature=1.0",
 )
 COMMAND = [sys.executable, str(ROOT / "tools/serve.py"), "--config-file", CONFIG]
 

@@ -191,7 +191,7 @@ def test_other_settings_are_refused(
     other = tmp_path / "other.pth"
     other.write_bytes(weights.read_bytes() + b"0")
     other.with_suffix(".json").write_bytes(weights.with_suffix(".json").read_bytes())
-    flips = (*EVERYTHING, "train.inference.answers.flip=True")
+    flips = (*EVERYTHING, "train.inference.test_time.flip=True")
     for run, message in (
         (lambda: predict(*photo, overrides=flips), "with other config;"),
         (lambda: predict(*photo, w=other), "with other weights;"),

@@ -8,7 +8,7 @@ import torch
 from helpers.runs import CONFIG, EVERYTHING
 
 from pose_project.checkpoint import PoseCheckpointer
-from pose_project.config.loading import build
+from pose_project.config.building import build
 from pose_project.engine import PoseTrainer, load_config
 from pose_project.inference import PosePredictor, Poses
 from pose_project.utils.errors import InputError
@@ -143,6 +143,6 @@ def test_refuses_damaged_records_and_missing_weights(weights: Path, tmp_path: Pa
     ["flip=maybe", "temperature=x", "temperature=0", "oks_nms=7", "scales=5", "scales=[a]"],
 )
 def test_refuses_settings_of_wrong_type_or_range(weights: Path, setting: str) -> None:
-    override = f"train.inference.answers.{setting}"
+    override = f"train.inference.test_time.{setting}"
     with pytest.raises(InputError, match=override.partition("=")[0]):
         PosePredictor.from_files(CONFIG, str(weights), [*EVERYTHING, override])

@@ -22,7 +22,7 @@ from detectron2.structures import Boxes, Instances, Keypoints
 from detectron2.utils.events import EventStorage
 from pose_project.data.loader import seed_everything
 from pose_project.engine import load_config
-from pose_project.config.loading import build
+from pose_project.config.building import build
 from pose_project.engine.launch import distribute
 torch.set_num_threads(1)
 many = len(sys.argv) > 3

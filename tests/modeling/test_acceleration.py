@@ -10,7 +10,12 @@ from detectron2.structures import Instances
 from torch import nn
 
 from pose_project.engine import load_config
-from pose_project.modeling.acceleration import FastInference, fold_batchnorms
+from pose_project.modeling.acceleration import (
+    FastInference,
+    InferenceSettings,
+    fold_batchnorms,
+    inference_model,
+)
 from pose_project.utils.errors import InputError
 
 # float32 levers; the lowest precision has a test of its own
@@ -59,7 +64,7 @@ def assert_same_boxes(found: Instances, expected: Instances, atol: float) -> Non
 
 @pytest.mark.parametrize("switches", EXACT)
 def test_same_detections(model, switches):
-    expected, found = detect(model), detect(FastInference(model, **switches))
+    expected, found = detect(model), detect(FastInference(model, InferenceSettings(**switches)))
     assert len(found) == len(expected) == 20
     torch.testing.assert_close(found.scores, expected.scores, atol=1e-5, rtol=0)
     torch.testing.assert_close(
@@ -71,7 +76,7 @@ def test_same_detections(model, switches):
 
 
 def test_low_precision_finds_the_same_people(model):
-    expected, found = detect(model), detect(FastInference(model, dtype="bf16"))
+    expected, found = detect(model), detect(FastInference(model, InferenceSettings(dtype="bf16")))
     assert found.scores.dtype == found.pred_keypoints.dtype == torch.float32
     best, same = expected.pred_boxes.tensor[0], found.pred_boxes.tensor
     assert (same - best).abs().amax(dim=1).min() < 2  # px of a photo of 256
@@ -79,7 +84,7 @@ def test_low_precision_finds_the_same_people(model):
 
 def test_the_model_is_left_as_it_is(model):
     before, training = copy.deepcopy(model.state_dict()), model.training
-    fast = FastInference(model, dtype="bf16")
+    fast = FastInference(model, InferenceSettings(dtype="bf16"))
     detect(fast)
     assert all(torch.equal(value, model.state_dict()[name]) for name, value in before.items())
     assert model.training == training
@@ -111,13 +116,13 @@ def test_groupnorm_is_not_folded():
 @pytest.mark.parametrize(("dtype", "message"), [("fp8", "fp32.*bf16.*fp16"), ("fp16", "GPU")])
 def test_dtype_that_cannot_be_had(model, dtype, message):
     with pytest.raises(InputError, match=message):
-        FastInference(model, dtype=dtype)
+        inference_model(model, {"dtype": dtype}, None)
 
 
 @pytest.mark.integration
 def test_compiled_backbone_gives_the_same_detections(model):
     expected = detect(FastInference(model))
-    found = detect(FastInference(model, compile_backbone=True))
+    found = detect(FastInference(model, InferenceSettings(compile_backbone=True)))
     torch.testing.assert_close(found.scores, expected.scores, atol=1e-4, rtol=0)
     torch.testing.assert_close(
         found.pred_boxes.tensor, expected.pred_boxes.tensor, atol=0.1, rtol=0

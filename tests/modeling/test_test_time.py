@@ -1,4 +1,4 @@
-"""Switches that give better answers: each does what it says, and none changes the model."""
+"""Test-time options: each does what it says, and none changes the model."""
 
 import copy
 from collections.abc import Callable
@@ -12,7 +12,6 @@ from detectron2.structures import Boxes, Instances
 from pose_project.engine import PoseTrainer, load_config
 from pose_project.modeling.acceleration import inference_model
 from pose_project.modeling.multi_view import MultiViewRCNN
-from pose_project.modeling.test_time import BetterAnswers
 from pose_project.structures import COCO_PERSON
 from pose_project.utils.errors import InputError
 
@@ -52,9 +51,9 @@ def batch() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def answer(cfg: Any, model: torch.nn.Module, batch: list) -> Callable[..., list[Instances]]:
-    def run(**answers: Any) -> list[Instances]:
-        settings = {**cfg.train.inference, "answers": answers}
+def detect(cfg: Any, model: torch.nn.Module, batch: list) -> Callable[..., list[Instances]]:
+    def run(**options: Any) -> list[Instances]:
+        settings = {**cfg.train.inference, "test_time": options}
         fast = inference_model(model, settings, COCO_PERSON)
         return [each["instances"] for each in fast(copy.deepcopy(batch))]
 
@@ -66,10 +65,10 @@ def test_without_a_switch_the_model_is_as_it_was(cfg, model):
     assert type(fast.model) is type(model)
 
 
-def test_the_given_model_is_not_changed(model, answer, batch):
+def test_the_given_model_is_not_changed(model, detect, batch):
     with torch.no_grad():
         before = model(batch)[0]["instances"].pred_keypoints
-        answer(flip=True, scales=[0.5], subpixel=True, temperature=2.0, rescore=True, oks_nms=0.5)
+        detect(flip=True, scales=[0.5], subpixel=True, temperature=2.0, rescore=True, oks_nms=0.5)
         after = model(batch)[0]["instances"]
     assert (before == after.pred_keypoints).all()
     assert not after.has("pred_keypoint_covs")
@@ -110,23 +109,23 @@ def test_mirrored_photos_with_mirrored_boxes_have_mirrored_heatmaps(model, batch
     assert not torch.allclose(found, expected, atol=1e-2)
 
 
-def test_flip_keeps_the_boxes_and_moves_keypoints(answer):
-    plain, flipped = answer(), answer(flip=True)
+def test_flip_keeps_the_boxes_and_moves_keypoints(detect):
+    plain, flipped = detect(), detect(flip=True)
     for first, second in zip(plain, flipped, strict=True):
         torch.testing.assert_close(first.pred_boxes.tensor, second.pred_boxes.tensor)
         assert not torch.equal(first.pred_keypoints, second.pred_keypoints)
 
 
-def test_a_further_size_brings_further_boxes(answer):
-    plain, larger = answer()[0], answer(scales=[1.5])[0]
+def test_a_further_size_brings_further_boxes(detect):
+    plain, larger = detect()[0], detect(scales=[1.5])[0]
     assert len(larger) <= 6
     assert larger.scores[0] >= plain.scores[0]  # the best of one size is among those of both
     height, width = larger.image_size
     assert (larger.pred_boxes.tensor <= torch.tensor([width, height, width, height]) + 1e-3).all()
 
 
-def test_probabilities_and_covariances_are_in_the_photos_pixels(answer, batch):
-    plain, sure = answer()[1], answer(temperature=1.0)[1]
+def test_probabilities_and_covariances_are_in_the_photos_pixels(detect, batch):
+    plain, sure = detect()[1], detect(temperature=1.0)[1]
     assert torch.equal(plain.pred_keypoints[..., :2], sure.pred_keypoints[..., :2])
     scores = sure.pred_keypoints[..., 2]
     assert (scores >= 0).all() and (scores <= 1).all()
@@ -139,12 +138,12 @@ def test_probabilities_and_covariances_are_in_the_photos_pixels(answer, batch):
     smallest = torch.tensor([3.0, 2.0])  # a pixel of the model's
     assert (deviations < 0.6 * sides.maximum(smallest)[:, None]).all()
     assert (deviations > 0).all()
-    cooler = answer(temperature=3.0)[1].pred_keypoints[..., 2]
+    cooler = detect(temperature=3.0)[1].pred_keypoints[..., 2]
     assert ((cooler - 0.5).abs() <= (scores - 0.5).abs() + 1e-6).all()
 
 
-def test_rescored_people_are_sorted_and_never_surer(answer):
-    plain, scored = answer()[0], answer(rescore=True)[0]
+def test_rescored_people_are_sorted_and_never_surer(detect):
+    plain, scored = detect()[0], detect(rescore=True)[0]
     assert (scored.scores.diff() <= 0).all()
     assert scored.scores.max() < plain.scores.max()
     assert not scored.has("pred_oks")
@@ -154,7 +153,7 @@ def test_rescored_people_are_sorted_and_never_surer(answer):
 def test_with_keypoints_for_the_best_only(cfg, model, batch):
     model = copy.deepcopy(model)
     model.roi_heads.keypoint_head.topk_per_image = 2
-    settings = {**cfg.train.inference, "answers": {"flip": True, "temperature": 1.0}}
+    settings = {**cfg.train.inference, "test_time": {"flip": True, "temperature": 1.0}}
     found = inference_model(model, settings, COCO_PERSON)(batch)[0]["instances"]
     assert len(found) > 2
     assert (found.pred_keypoints[2:] == 0).all() and (found.pred_keypoint_covs[2:] == 0).all()
@@ -162,22 +161,22 @@ def test_with_keypoints_for_the_best_only(cfg, model, batch):
 
 
 def test_all_together_in_bfloat16(cfg, model, batch):
-    answers = {"flip": True, "scales": [0.7], "temperature": 1.3, "rescore": True, "oks_nms": 0.9}
-    settings = {**cfg.train.inference, "dtype": "bf16", "answers": answers}
+    options = {"flip": True, "scales": [0.7], "temperature": 1.3, "rescore": True, "oks_nms": 0.9}
+    settings = {**cfg.train.inference, "dtype": "bf16", "test_time": options}
     found = inference_model(model, settings, COCO_PERSON)(batch)
     assert all(each["instances"].pred_keypoints.dtype == torch.float32 for each in found)
     assert all(each["instances"].pred_keypoints.isfinite().all() for each in found)
 
 
 @pytest.mark.parametrize(
-    "answers", [{"temperature": 0.0}, {"oks_nms": 1.5}, {"scales": [0.0]}, {"scales": [1.0, -2]}]
+    "options", [{"temperature": 0.0}, {"oks_nms": 1.5}, {"scales": [0.0]}, {"scales": [1.0, -2]}]
 )
-def test_refuses_values_out_of_range(model, answers):
-    with pytest.raises(InputError, match=r"train\.inference\.answers\."):
-        BetterAnswers(model, COCO_PERSON, **answers)
+def test_refuses_values_out_of_range(model, options):
+    with pytest.raises(InputError, match=r"train\.inference\.test_time\."):
+        inference_model(model, {"test_time": options}, COCO_PERSON)
 
 
-def test_refuses_answers_of_models_without_keypoints(cfg, model):
-    settings = {**cfg.train.inference, "answers": {"flip": True}}
+def test_refuses_options_of_models_without_keypoints(cfg, model):
+    settings = {**cfg.train.inference, "test_time": {"flip": True}}
     with pytest.raises(InputError, match="models with keypoints"):
         inference_model(model, settings, None)

@@ -33,7 +33,7 @@ def run(tool, weights: tuple[str, ...], output: Path, *more: str) -> int:
 
 
 def test_one_panel_more_for_each_model_and_heatmap(tool, weights, tmp_path):
-    answers = "train.inference.answers.temperature=1.0"
+    answers = "train.inference.test_time.temperature=1.0"
     threshold = ("--score-threshold", "0.3")
     assert run(tool, weights[:1], tmp_path / "one", PHOTOS) == 0
     assert run(tool, weights, tmp_path / "two", *threshold, PHOTOS, answers) == 0

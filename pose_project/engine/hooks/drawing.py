@@ -1,4 +1,4 @@
-"""Ground truth beside predictions, for the first photos with people."""
+"""Ground truth beside predictions, for the first images with people."""
 
 import itertools
 import logging
@@ -31,25 +31,25 @@ def draw_predictions(
     Args:
         model: set to evaluation for the time of this call.
         mapper: the evaluation's.
-        dataset_dicts: the evaluation's; the first photos that have keypoints are taken.
+        dataset_dicts: the evaluation's; the first images that have keypoints are taken.
         schema: of the keypoints.
-        output_dir: gets one PNG a photo, named by its id.
+        output_dir: gets one PNG an image, named by its id.
         count: how many.
     """
     # here, since Matplotlib takes half a second to import, at every start
     from pose_project.visualization import draw_side_by_side
 
-    photos = list(itertools.islice(filter(_has_keypoints, dataset_dicts), count))
+    chosen = list(itertools.islice(filter(_has_keypoints, dataset_dicts), count))
     with inference_context(model), torch.no_grad():
-        for photo in photos:
-            instances = model([mapper(photo)])[0]["instances"].to("cpu")
-            image = detection_utils.read_image(photo["file_name"], format="RGB")
-            drawn = draw_side_by_side(image, photo, instances, schema, keypoint_threshold=0.0)
-            with atomic_path(output_dir / f"{photo['image_id']}.png") as temporary:
+        for record in chosen:
+            instances = model([mapper(record)])[0]["instances"].to("cpu")
+            image = detection_utils.read_image(record["file_name"], format="RGB")
+            drawn = draw_side_by_side(image, record, instances, schema, keypoint_threshold=0.0)
+            with atomic_path(output_dir / f"{record['image_id']}.png") as temporary:
                 encoded, png = cv2.imencode(".png", drawn[:, :, ::-1])
                 temporary.write_bytes(png.tobytes() if encoded else b"")
-    logger.info("Drew %d photos into %s", len(photos), output_dir)
+    logger.info("Drew %d photos into %s", len(chosen), output_dir)
 
 
-def _has_keypoints(photo: dict[str, Any]) -> bool:
-    return any(max(a.get("keypoints", ())[2::3], default=0) > 0 for a in photo["annotations"])
+def _has_keypoints(record: dict[str, Any]) -> bool:
+    return any(max(a.get("keypoints", ())[2::3], default=0) > 0 for a in record["annotations"])

@@ -32,7 +32,7 @@ class RawJSONWriter(EventWriter):
                 rows[iteration][name] = value
         for iteration in sorted(rows):
             values = sorted(rows[iteration].items())
-            # null, not NaN: that is no JSON
+            # JSON has no NaN
             row = {k: v if math.isfinite(v) else None for k, v in values}
             row = {"iteration": iteration, **row}
             self._stream.write(json.dumps(row) + "\n")

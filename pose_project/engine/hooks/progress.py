@@ -19,7 +19,7 @@ class Progress(HookBase):
     Args:
         period: in iterations; the slides' ``print_freq``.
         iterations_per_epoch: to count epochs.
-        total_batch_size: photos per iteration over all processes.
+        total_batch_size: images per iteration over all processes.
     """
 
     def __init__(self, period: int, iterations_per_epoch: int, total_batch_size: int) -> None:

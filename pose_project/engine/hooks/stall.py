@@ -16,6 +16,8 @@ import torch.distributed as dist
 from detectron2.engine import HookBase
 from detectron2.utils import comm
 
+from pose_project.utils.private_api import default_store
+
 logger = logging.getLogger(__name__)
 
 EXIT_STALLED = 1
@@ -25,20 +27,20 @@ _ANSWER = timedelta(seconds=10)
 
 
 @dataclass
-class Standing:
-    """Where a process stands, as it tells the others.
+class Heartbeat:
+    """What a process tells the others about itself, again and again.
 
     Args:
-        who: host and process number.
-        beat: grows with every report; one that does not is of a frozen or dead process.
+        sender: host and process number.
+        count: grows with every heartbeat; that of a frozen or dead process does not.
         still: seconds that the main thread has been at the same place.
         iteration: of training.
         place: file, line and function that the main thread is in.
         waiting: whether that place waits for other processes.
     """
 
-    who: str
-    beat: int
+    sender: str
+    count: int
     still: float
     iteration: int
     place: str
@@ -52,7 +54,7 @@ class StallWatch(HookBase):
     not answer) stops all of them, for good or until the library's own timeout, which does not name
     it. A thread in every process notes when its main thread last moved and tells the others by the
     store of the process group. Training ends once *nobody* has moved for ``timeout``; a long
-    evaluation in one process is no stall. Under ``torchrun --max-restarts`` the run then starts
+    evaluation in one process is not a stall. Under ``torchrun --max-restarts`` the run then starts
     again from its last checkpoint. A single process is not watched.
 
     Args:
@@ -75,62 +77,61 @@ class StallWatch(HookBase):
         self._stop.set()
 
     def _watch(self, thread_id: int) -> None:
-        # The process group has no public way to its store; every process holds one.
-        store = dist.PrefixStore("stall", dist.distributed_c10d._get_default_store())
+        store = dist.PrefixStore("stall", default_store())
         keys = [str(rank) for rank in range(comm.get_world_size())]
         interval = min(self.timeout / 10, 10.0)
         last_position: object = None
         moved_at = time.monotonic()
-        heard: dict[int, tuple[int, float]] = {}  # rank: its beat, and when it was new
-        beat = 0
+        heard: dict[int, tuple[int, float]] = {}  # rank: its count, and when that was new
+        count = 0
         while not self._stop.wait(interval):
             now = time.monotonic()
             stack = _stack_of(thread_id)
             position = (self.trainer.iter, [(frame.name, frame.lineno) for frame in stack])
             if position != last_position:
                 last_position, moved_at = position, now
-            beat += 1
-            mine = _describe(stack, beat, now - moved_at, self.trainer.iter)
+            count += 1
+            mine = _heartbeat(stack, count, now - moved_at, self.trainer.iter)
             try:
                 store.set(keys[comm.get_rank()], json.dumps(asdict(mine)))
                 if mine.still < self.timeout / 2:
                     continue
                 store.wait(keys, _ANSWER)
-                standings = [Standing(**json.loads(each)) for each in store.multi_get(keys)]
+                heartbeats = [Heartbeat(**json.loads(each)) for each in store.multi_get(keys)]
             except dist.DistError:
                 logger.warning("The process that keeps the rendezvous does not answer.")
                 continue
-            for rank, each in enumerate(standings):
-                if heard.get(rank, (None,))[0] != each.beat:
-                    heard[rank] = (each.beat, now)
-            silent = [now - heard[rank][1] for rank in range(len(standings))]
-            message = find_stall(standings, silent, self.timeout)
+            for rank, each in enumerate(heartbeats):
+                if heard.get(rank, (None,))[0] != each.count:
+                    heard[rank] = (each.count, now)
+            silent = [now - heard[rank][1] for rank in range(len(heartbeats))]
+            message = find_stall(heartbeats, silent, self.timeout)
             if message:
                 logger.error(message)
                 print(f"error: {message}", file=sys.stderr, flush=True)
                 os._exit(EXIT_STALLED)  # the main thread waits in a library and cannot be raised in
 
 
-def find_stall(standings: list[Standing], silent: list[float], timeout: float) -> str | None:
+def find_stall(heartbeats: list[Heartbeat], silent: list[float], timeout: float) -> str | None:
     """Return who holds everybody up, or None while anybody moves.
 
     Args:
-        standings: the last report of each process, by rank.
-        silent: seconds since that report came.
+        heartbeats: the last of each process, by rank.
+        silent: seconds since it came.
         timeout: seconds without a move that count as a stall.
     """
-    still = [each.still + quiet for each, quiet in zip(standings, silent, strict=True)]
+    still = [each.still + quiet for each, quiet in zip(heartbeats, silent, strict=True)]
     if min(still) < timeout:
         return None
     frozen = [rank for rank, quiet in enumerate(silent) if quiet > timeout / 4]
-    busy = [rank for rank, each in enumerate(standings) if not each.waiting]
-    named = frozen or busy or range(len(standings))
+    busy = [rank for rank, each in enumerate(heartbeats) if not each.waiting]
+    named = frozen or busy or range(len(heartbeats))
     culprits = []
     for rank in named:
-        each = standings[rank]
+        each = heartbeats[rank]
         verb = "does not answer, last seen" if rank in frozen else "hangs"
         culprits.append(
-            f"process {rank} ({each.who}) {verb} in iteration {each.iteration} at {each.place}"
+            f"process {rank} ({each.sender}) {verb} in iteration {each.iteration} at {each.place}"
         )
     return (
         f"no process has moved for {min(still):.0f} s: {'; '.join(culprits)}. --resume goes on "
@@ -144,10 +145,12 @@ def _stack_of(thread_id: int) -> traceback.StackSummary:
     )
 
 
-def _describe(stack: traceback.StackSummary, beat: int, still: float, iteration: int) -> Standing:
-    """Return the report of this process; the innermost frame of ``stack`` comes first."""
+def _heartbeat(
+    stack: traceback.StackSummary, count: int, still: float, iteration: int
+) -> Heartbeat:
+    """Return that of this process; the innermost frame of ``stack`` comes first."""
     inner = stack[0]
     place = f"{'/'.join(Path(inner.filename).parts[-2:])}:{inner.lineno} {inner.name}"
     waiting = any(part in frame.filename for frame in stack for part in _WAITING)
-    who = f"{socket.gethostname()}, pid {os.getpid()}"
-    return Standing(who, beat, still, iteration, place, waiting)
+    sender = f"{socket.gethostname()}, pid {os.getpid()}"
+    return Heartbeat(sender, count, still, iteration, place, waiting)

@@ -1,4 +1,4 @@
-"""The losses on the evaluation's photos: does the model still generalise?"""
+"""The losses on the evaluation's images: does the model still generalise?"""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,9 +9,10 @@ from detectron2.engine import HookBase
 from detectron2.utils import comm
 from detectron2.utils.events import EventStorage
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from pose_project.data.loader import seeded
+
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 class ValidationLoss(HookBase):
@@ -19,7 +20,7 @@ class ValidationLoss(HookBase):
 
     Args:
         model: the trained model, not wrapped; its weights and statistics are not changed.
-        build_loader: returns this process's share of the labelled photos, in batches.
+        build_loader: returns this process's share of the labelled images, in batches.
         period: in iterations; 0 only after the last.
         seed: of the sampling of proposals, which is the same at every evaluation.
     """
@@ -52,14 +53,14 @@ def validation_losses(
 
     Args:
         model: returns a dict of losses in training mode; left as it was.
-        batches: this process's labelled photos.
+        batches: this process's labelled images.
         seed: of the sampling of proposals.
     """
     was_training = model.training
     model.train()  # Detectron2's models return losses in this mode only
     for module in model.modules():
-        if isinstance(module, BatchNorm):
-            module.eval()  # neither uses nor changes the statistics by these photos
+        if isinstance(module, _BATCH_NORMS):
+            module.eval()  # neither uses nor changes the statistics by these images
     sums: dict[str, torch.Tensor] = {}
     count = 0
     # a storage of its own: the heads record numbers that belong to training

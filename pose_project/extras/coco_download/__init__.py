@@ -8,7 +8,7 @@ from pose_project.extras.coco_download.coco import (
     Split,
     download_coco,
 )
-from pose_project.extras.coco_download.fetch import Patience
+from pose_project.extras.coco_download.fetch import RetryPolicy
 from pose_project.extras.coco_download.statistics import statistics_table
 from pose_project.extras.coco_download.verify import check_coco
 
@@ -17,7 +17,7 @@ __all__ = [
     "COCO_SERVER",
     "Archive",
     "Dataset",
-    "Patience",
+    "RetryPolicy",
     "Split",
     "check_coco",
     "download_coco",

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pose_project.extras.coco_download.fetch import Patience, check_file, fetch, part_of
+from pose_project.extras.coco_download.fetch import RetryPolicy, check_file, fetch, part_of
 from pose_project.extras.coco_download.unpack import unpack
 from pose_project.utils.errors import InputError
 
@@ -145,7 +145,7 @@ def download_coco(
     archives: Sequence[Archive],
     server: str = COCO_SERVER,
     keep_archives: bool = False,
-    patience: Patience | None = None,
+    policy: RetryPolicy | None = None,
 ) -> None:
     """Fetch and unpack archives, one after the other; what is done already is left alone.
 
@@ -154,7 +154,7 @@ def download_coco(
         archives: of a :class:`Dataset`.
         server: ``http`` or ``https`` address with the official layout below it.
         keep_archives: do not delete a zip file after its files have been unpacked.
-        patience: with the server.
+        policy: how long to wait for the server.
 
     Raises:
         InputError: if the disk has too little room, an archive is not the official one, or another
@@ -176,7 +176,7 @@ def download_coco(
             else:
                 url = f"{server.rstrip('/')}/{archive.path}"
                 logger.info("Fetching %s, %s.", url, gigabytes(archive.size))
-                fetch(url, zip_path, archive.size, archive.md5, patience)
+                fetch(url, zip_path, archive.size, archive.md5, policy)
             logger.info("Unpacking %s, %d files.", zip_path, archive.num_files)
             limit = 2 * archive.unpacked
             unpack(zip_path, coco / archive.folder, archive.names, archive.num_files, limit)

@@ -32,7 +32,7 @@ _LONGEST_PAUSE = 60.0
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long to wait for a server.
 
     Attributes:
@@ -55,7 +55,7 @@ def part_of(path: Path) -> Path:
     return path.with_name(path.name + ".part")
 
 
-def fetch(url: str, path: Path, size: int, md5: str, patience: Patience | None = None) -> None:
+def fetch(url: str, path: Path, size: int, md5: str, policy: RetryPolicy | None = None) -> None:
     """Download a file whose content is known, going on from where an earlier call stopped.
 
     Args:
@@ -63,7 +63,7 @@ def fetch(url: str, path: Path, size: int, md5: str, patience: Patience | None =
         path: appears when the file is whole and its MD5 right.
         size: in bytes.
         md5: hexadecimal.
-        patience: with the server.
+        policy: how long to wait for the server.
 
     Raises:
         InputError: if the server has another file, or none.
@@ -73,7 +73,7 @@ def fetch(url: str, path: Path, size: int, md5: str, patience: Patience | None =
     part = part_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     for _ in range(2):
-        _fetch_part(url, part, size, patience or Patience())
+        _fetch_part(url, part, size, policy or RetryPolicy())
         found = md5_of(part)
         if found == md5:
             with open(part, "rb") as stream:
@@ -108,7 +108,7 @@ def md5_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _fetch_part(url: str, part: Path, size: int, patience: Patience) -> None:
+def _fetch_part(url: str, part: Path, size: int, policy: RetryPolicy) -> None:
     """Fill ``part`` up to ``size``; interrupted connections are taken up again."""
     if _size_of(part) > size:
         part.unlink()
@@ -116,17 +116,17 @@ def _fetch_part(url: str, part: Path, size: int, patience: Patience) -> None:
     with _progress(part, "fetching", size) as bar:
         while _size_of(part) < size:
             try:
-                _receive(url, part, size, patience.timeout, bar)
+                _receive(url, part, size, policy.timeout, bar)
             except _Interrupted as interruption:
                 have = _size_of(part)
                 failures = 0 if have > most else failures + 1
                 most = max(most, have)
-                if failures > patience.retries:
+                if failures > policy.retries:
                     raise DownloadError(
                         f"{url}: {interruption}; given up after {failures} attempts without a new "
                         f"byte. {have:,} of {size:,} bytes are kept: run this again to go on"
                     ) from interruption
-                pause = min(patience.pause * 2 ** max(failures - 1, 0), _LONGEST_PAUSE)
+                pause = min(policy.pause * 2 ** max(failures - 1, 0), _LONGEST_PAUSE)
                 logger.warning("%s; going on in %g s at byte %d.", interruption, pause, have)
                 time.sleep(pause)
 

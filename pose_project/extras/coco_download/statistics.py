@@ -15,7 +15,7 @@ from pose_project.utils.json_files import check_json_size
 
 @dataclass(frozen=True)
 class SplitStatistics:
-    """Counts over one split; a crowd is no person, but its photo is one with people."""
+    """Counts over one split; a crowd is not a person, but its photo is one with people."""
 
     photos: int
     photos_with_people: int
@@ -37,10 +37,10 @@ def read_annotations(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
         if not all(isinstance(content[key], list) for key in ("images", "annotations")):
-            raise TypeError("images and annotations are no lists")
+            raise TypeError("images and annotations are not lists")
         for photo in content["images"]:
             if not isinstance(photo["file_name"], str) or "/" in photo["file_name"]:
-                raise TypeError(f"{photo['file_name']!r} is no file name")
+                raise TypeError(f"{photo['file_name']!r} is not a file name")
             photo["id"], photo["width"], photo["height"]  # noqa: B018 - KeyError
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is not in COCO's format: {error!r}") from error

@@ -70,7 +70,7 @@ def _checked_members(
         if member.filename == f"{folder}/" and kind in (0, stat.S_IFDIR):
             continue
         if not allowed.fullmatch(member.filename):
-            raise InputError(f"{refused} is no file that belongs into {folder}/")
+            raise InputError(f"{refused} is not a file that belongs into {folder}/")
         if kind not in (0, stat.S_IFREG):
             raise InputError(f"{refused} is a link or device")
         if member.flag_bits & _ENCRYPTED:

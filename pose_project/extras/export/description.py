@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from pose_project.config.loading import plain_config
+from pose_project.config.building import plain_config
 from pose_project.extras.export.graph import PoseGraph
 from pose_project.extras.export.writing import FILES, ONNX_OPSET
 from pose_project.structures import KeypointSchema

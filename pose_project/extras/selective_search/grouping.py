@@ -24,7 +24,7 @@ def group_regions(regions: Regions, similarity: str) -> np.ndarray:
     hierarchy = _Hierarchy(regions, similarity)
     first, second = regions.neighbours.T
     values = hierarchy.similarity(first, second)
-    # the most similar first; regions that are no more stay in the heap until they come up
+    # the most similar first; regions that have been merged stay in the heap until they come up
     heap = list(zip((-values).tolist(), first.tolist(), second.tolist(), strict=True))
     heapq.heapify(heap)
     around: dict[int, set[int]] = {index: set() for index in range(len(regions.sizes))}

@@ -7,7 +7,7 @@ from detectron2.modeling.roi_heads import FastRCNNConvFCHead
 from omegaconf import DictConfig
 from torch import nn
 
-from pose_project.config.loading import build
+from pose_project.config.building import build
 from pose_project.modeling.svd import LinearSVD, LowRankBoxHead, truncated_state_dict
 from pose_project.utils.errors import InputError
 

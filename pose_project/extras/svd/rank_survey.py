@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from tabulate import tabulate
 from torch import Tensor, nn
 
-from pose_project.config.loading import build
+from pose_project.config.building import build
 from pose_project.engine import PoseTrainer
 from pose_project.extras.svd.rank_curves import Panel
 from pose_project.modeling.svd import LinearSVD, LowRankBoxHead

@@ -9,11 +9,11 @@ from helpers.file_server import Fault
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pose_project.extras.coco_download.fetch import Patience, fetch, part_of
+from pose_project.extras.coco_download.fetch import RetryPolicy, fetch, part_of
 from pose_project.utils.errors import DownloadError, InputError
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
-HASTY = Patience(timeout=1.0, retries=3, pause=0.001)
+HASTY = RetryPolicy(timeout=1.0, retries=3, pause=0.001)
 
 
 def tag_of(path: Path) -> Path:
@@ -25,10 +25,10 @@ def get(server, tmp_path):
     """Fetch the file; return where it is."""
     server.files["/big.zip"] = CONTENT
 
-    def run(content: bytes = CONTENT, patience: Patience = HASTY) -> Path:
+    def run(content: bytes = CONTENT, policy: RetryPolicy = HASTY) -> Path:
         path = tmp_path / "big.zip"
         md5 = hashlib.md5(content).hexdigest()
-        fetch(f"{server.address}/big.zip", path, len(content), md5, patience)
+        fetch(f"{server.address}/big.zip", path, len(content), md5, policy)
         assert path.read_bytes() == content
         assert list(tmp_path.iterdir()) == [path]
         return path
@@ -64,7 +64,7 @@ def test_dropped_connections_go_on_by_range(server, get):
 @given(cuts=st.lists(st.integers(0, 120_000), max_size=8))
 def test_any_cuts_give_the_same_file(server, get, cuts):
     server.faults = [Fault(stop_after=each) for each in cuts]
-    path = get(patience=Patience(timeout=1.0, retries=8, pause=0.0))
+    path = get(policy=RetryPolicy(timeout=1.0, retries=8, pause=0.0))
     path.unlink()
 
 
@@ -77,7 +77,7 @@ def test_a_busy_server_is_asked_again(server, get, status):
 
 def test_a_stalled_server_is_asked_again(server, get):
     server.faults = [Fault(stop_after=1000), Fault(stall=0.5)]
-    get(patience=Patience(timeout=0.2, retries=3, pause=0.001))
+    get(policy=RetryPolicy(timeout=0.2, retries=3, pause=0.001))
     assert ranges(server) == [None, "bytes=1000-", "bytes=1000-"]
 
 
@@ -103,7 +103,7 @@ def test_giving_up_keeps_what_came_in(server, get, tmp_path):
 def test_nobody_listens(tmp_path, server):
     server.__exit__()
     with pytest.raises(DownloadError, match="no connection to 127.0.0.1"):
-        fetch(f"{server.address}/x", tmp_path / "x", 1, "0", Patience(1.0, 1, 0.0))
+        fetch(f"{server.address}/x", tmp_path / "x", 1, "0", RetryPolicy(1.0, 1, 0.0))
     assert list(tmp_path.iterdir()) == []
 
 

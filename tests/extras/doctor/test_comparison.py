@@ -4,7 +4,7 @@ import copy
 import json
 
 import pytest
-from helpers.doctored_files import DIFFERENT, SKELETON, Edit, also, category, clean
+from helpers.injected_errors import DIFFERENT, SKELETON, Edit, also, category, clean
 
 from pose_project.extras.doctor import examine_content
 from pose_project.extras.doctor.check_expected import read_schemas

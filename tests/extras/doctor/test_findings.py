@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from helpers.doctored_files import CONTENTS, DIFFERENT, PHOTOS, clean, frontal_people, someone
+from helpers.injected_errors import CONTENTS, DIFFERENT, PHOTOS, clean, frontal_people, someone
 
 from benchmarks.coco_size import NUM_PEOPLE, NUM_PHOTOS, write_coco_sized_json
 from pose_project.extras.doctor import examine, examine_content

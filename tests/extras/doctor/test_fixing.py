@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from helpers.doctored_files import CONTENTS, UNCORRECTED, clean
+from helpers.injected_errors import CONTENTS, UNCORRECTED, clean
 
 from pose_project.extras.doctor import examine_content
 from pose_project.extras.doctor.columns import Dataset

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from helpers.doctored_files import CONTENTS, clean, write_photos
+from helpers.injected_errors import CONTENTS, clean, write_photos
 
 from pose_project.data import get_dataset_dicts
 from pose_project.data.annotation_files import load_annotations

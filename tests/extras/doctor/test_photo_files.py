@@ -4,7 +4,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from helpers.doctored_files import PHOTOS, clean, write_photos
+from helpers.injected_errors import PHOTOS, clean, write_photos
 
 from pose_project.extras.doctor import examine
 from pose_project.extras.doctor.fixing import write_corrected

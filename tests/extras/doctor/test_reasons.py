@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from helpers.doctored_files import Edit, also, annotation, clean, someone, without
+from helpers.injected_errors import Edit, also, annotation, clean, someone, without
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 

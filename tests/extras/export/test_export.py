@@ -333,7 +333,7 @@ def test_wrong_input(weights, tmp_path, capsys):
         ((weights, out, "--compare", str(tmp_path / "empty")), "no JPEG or PNG photos"),
         ((weights, out, f"{number}=5"), "predicts 5 keypoints"),
         ((weights, out, f"{generator}=null"), "takes boxes as input"),
-        ((weights, out, "train.inference.answers.flip=True"), "cannot be exported"),
+        ((weights, out, "train.inference.test_time.flip=True"), "cannot be exported"),
         ((weights, out, "model.nothing=1"), "the config has no key model.nothing"),
     ]:
         code = run_tool(*arguments)

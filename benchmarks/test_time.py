@@ -1,4 +1,4 @@
-"""What each switch of ``train.inference.answers`` gains in AP, and what it costs in time."""
+"""What each switch of ``train.inference.test_time`` gains in AP, and what it costs in time."""
 
 import time
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ _CASES: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-class Answers(NamedTuple):
+class Measured(NamedTuple):
     """One row of the table."""
 
     switches: str
@@ -43,7 +43,7 @@ class Answers(NamedTuple):
     """Median over the photos, one at a time."""
 
 
-def measure_answers(cfg: DictConfig, device: torch.device) -> Iterator[Answers]:
+def measure_test_time(cfg: DictConfig, device: torch.device) -> Iterator[Measured]:
     """Yield AP and time with each switch, on all photos of the test dataset.
 
     Photos take their turns with all the switches, so that what slows the machine down slows all of
@@ -56,10 +56,9 @@ def measure_answers(cfg: DictConfig, device: torch.device) -> Iterator[Answers]:
     name = cfg.dataloader.test.dataset.names
     model, schema = load_model(cfg, device), get_schema(name)
     models, evaluators = {}, {}
-    for switches, answers in _CASES:
-        models[switches] = inference_model(
-            model, {**cfg.train.inference, "answers": answers}, schema
-        )
+    for switches, test_time in _CASES:
+        settings = {**cfg.train.inference, "test_time": test_time}
+        models[switches] = inference_model(model, settings, schema)
         evaluators[switches] = PoseEvaluator(name)
         evaluators[switches].reset()
     seconds = {switches: [] for switches in models}
@@ -72,7 +71,7 @@ def measure_answers(cfg: DictConfig, device: torch.device) -> Iterator[Answers]:
             evaluators[switches].process(batch, output)
     for switches, evaluator in evaluators.items():
         scores = evaluator.evaluate()
-        yield Answers(
+        yield Measured(
             switches,
             scores["keypoints"]["AP"],
             scores["keypoints"]["AR"],
