@@ -12,7 +12,7 @@ import pytest
 from helpers.file_server import FileServer, tiny_coco
 from helpers.repository import load_tool
 
-from pose_project.extras.coco_download import Dataset
+from pose_project.extras.coco_download.coco import Dataset
 
 # There is one server of forks for all tests, so this is what the fuzz tests preload as well.
 FORKS = multiprocessing.get_context("forkserver")

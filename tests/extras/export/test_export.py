@@ -16,18 +16,11 @@ from torch import nn
 
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.engine import load_config
-from pose_project.extras.export import (
-    Agreement,
-    DisagreementError,
-    OnnxModel,
-    People,
-    PoseGraph,
-    ReferenceModel,
-    ResizeRule,
-    TorchScriptModel,
-    check_exportable,
-    export_model,
-)
+from pose_project.extras.export.agreement import Agreement, DisagreementError
+from pose_project.extras.export.graph import PoseGraph, check_exportable
+from pose_project.extras.export.resize_rule import ResizeRule
+from pose_project.extras.export.running import OnnxModel, People, ReferenceModel, TorchScriptModel
+from pose_project.extras.export.writing import export_model
 from pose_project.utils.errors import InputError
 
 pytest.importorskip("onnxruntime", reason="the extra [export] is not installed")
