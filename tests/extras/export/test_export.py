@@ -300,10 +300,9 @@ def test_the_tool_describes_and_verifies(weights, tmp_path, capsys):
 
 def test_a_file_that_disagrees_is_not_kept(weights, tmp_path, capsys, monkeypatch):
     """The reference sees another photo than the exported model."""
-    tool = load_tool("export")
     shifted = ReferenceModel.__call__
     monkeypatch.setattr(
-        tool.ReferenceModel, "__call__", lambda self, photo: shifted(self, photo[:, ::-1].copy())
+        ReferenceModel, "__call__", lambda self, photo: shifted(self, photo[:, ::-1].copy())
     )
     assert run_tool(weights, tmp_path / "out", file_format="torchscript") == 1
     assert "error: the exported model is not the one in PyTorch" in capsys.readouterr().err
