@@ -12,6 +12,9 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
+    entry_points={
+        "console_scripts": ["pose-project = pose_project.commands.command_line:main"],
+    },
     packages=find_packages(include=["pose_project", "pose_project.*"]),
     package_data={
         "pose_project.extras.report": ["*.jinja"],

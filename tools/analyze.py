@@ -1,74 +1,11 @@
-"""Explain a model's keypoint results: what is wrong, with which keypoints, and what it costs.
+"""The same as the command that is named below; ``--help`` says what it does."""
 
-    python tools/analyze.py --annotations GT.json --results R.json --output DIR
-    python tools/analyze.py --annotations GT.json --results R.json --compare R2.json --output DIR
-
-Writes DIR/report.html, report.md, report.json and PNG plots; with --images the page shows the
-photos. Ground truth and results are in COCO's format, of any skeleton and of one category or
-several.
-"""
-
-import argparse
 import sys
-from pathlib import Path
+from functools import partial
 
-from detectron2.utils.logger import setup_logger
+from pose_project.commands.command_line import run_command
 
-from pose_project.evaluation import format_table
-from pose_project.extras.report import analyse, require_plotly, write_report
-from pose_project.utils.cli import run_tool
-from pose_project.utils.errors import InputError
-
-
-def get_parser() -> argparse.ArgumentParser:
-    """Return the command line's parser."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--annotations", required=True, type=Path, metavar="GT.json")
-    parser.add_argument("--results", required=True, type=Path, metavar="R.json")
-    parser.add_argument(
-        "--compare", type=Path, metavar="R2.json", help="another model's results on the same photos"
-    )
-    parser.add_argument("--images", type=Path, metavar="DIR", help="the photos, for the gallery")
-    parser.add_argument("--output", required=True, type=Path, metavar="DIR")
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of the photos drawn for the intervals (default: 0)"
-    )
-    parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
-    return parser
-
-
-def run(arguments: argparse.Namespace) -> None:
-    """Write the report and print the headline."""
-    if arguments.images is not None and not arguments.images.is_dir():
-        raise InputError(f"--images {arguments.images} is no folder")
-    if arguments.output.exists() and not arguments.output.is_dir():
-        raise InputError(f"--output {arguments.output} is a file")
-    if arguments.seed < 0:
-        raise InputError(f"--seed must be 0 or more, got {arguments.seed}")
-    require_plotly()
-    report = analyse(
-        arguments.annotations,
-        arguments.results,
-        arguments.compare,
-        arguments.images,
-        arguments.seed,
-    )
-    plots = write_report(report, arguments.output)
-    for task, numbers in report["headline"].items():
-        print(format_table(task, {key: each["value"] for key, each in numbers.items()}), end="\n\n")
-    for note in report["notes"]:
-        print(f"note: {note}")
-    print(f"report.html, report.md, report.json and {len(plots)} plots in {arguments.output}")
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the tool and return its exit code."""
-    arguments = get_parser().parse_args(argv)
-    setup_logger(name="pose_project")
-    return run_tool(lambda: run(arguments), arguments.debug)
-
+main = partial(run_command, "analyze", prog="python tools/analyze.py")
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -10,13 +10,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from detectron2.config import instantiate
-from tabulate import tabulate
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks is not installed
 
-from benchmarks.scaling import estimate
-from pose_project.engine import load_config
+from pose_project.commands.options import add_config_options, parse, read_config
 from pose_project.utils.cli import run_tool
 from pose_project.utils.errors import InputError
 
@@ -28,7 +24,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--config-file", required=True, metavar="FILE", help="the schedule")
+    add_config_options(parser, "the schedule")
     parser.add_argument("--image-seconds", required=True, type=float, metavar="S", help="see above")
     parser.add_argument("--photos", type=int, default=COCO_PHOTOS, help="default: COCO's 56,599")
     parser.add_argument("--gpus", type=int, nargs="+", default=[1, 2, 4, 8, 16], metavar="N")
@@ -36,7 +32,6 @@ def get_parser() -> argparse.ArgumentParser:
         "--bandwidth", type=float, default=10, metavar="GB/S", help="between GPUs (default: 10)"
     )
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
-    parser.add_argument("opts", nargs="*", metavar="key=value", help="overrides of the config")
     return parser
 
 
@@ -45,7 +40,13 @@ def run(arguments: argparse.Namespace) -> None:
     for name in ("image_seconds", "photos", "bandwidth"):
         if not getattr(arguments, name) > 0:
             raise InputError(f"--{name.replace('_', '-')} must be positive")
-    cfg = load_config(arguments.config_file, arguments.opts)
+    # late, since --help is answered without PyTorch
+    from detectron2.config import instantiate
+    from tabulate import tabulate
+
+    from benchmarks.scaling import estimate
+
+    cfg = read_config(arguments)
     batch = cfg.dataloader.train.total_batch_size
     wrong = [gpus for gpus in arguments.gpus if gpus < 1 or batch % gpus]
     if wrong:
@@ -74,7 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the tool and return its exit code."""
-    arguments = get_parser().parse_intermixed_args(argv)
+    arguments = parse(get_parser(), sys.argv[1:] if argv is None else argv)
     return run_tool(lambda: run(arguments), arguments.debug)
 
 

@@ -17,15 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks is not installed
 
-from benchmarks.soak import (
-    damage_checkpoints,
-    fuzz,
-    memory_slope,
-    survive_kills,
-)
 from pose_project.utils.cli import run_tool
-from pose_project.utils.files import write_text_atomic
-from pose_project.utils.provenance import collect_provenance
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = [
@@ -67,6 +59,11 @@ def get_parser() -> argparse.ArgumentParser:
 
 def soak(report: Path | None) -> int:
     """Run all parts; return 0 if nothing was lost, else 1."""
+    # late, since --help is answered without PyTorch
+    from benchmarks.soak import damage_checkpoints, fuzz, memory_slope, survive_kills
+    from pose_project.utils.files import write_text_atomic
+    from pose_project.utils.provenance import collect_provenance
+
     start = time.monotonic()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # two lanes share the machine
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(2) as lanes:

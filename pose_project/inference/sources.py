@@ -102,8 +102,7 @@ def _files_of(typed: str) -> list[Path]:
             raise InputError(f"{typed} is neither a photo nor a video by its name ({_KNOWN})")
         return [path]
     if not glob.has_magic(typed):
-        hint = "; key=value goes to the end, behind --output" if "=" in typed else ""
-        raise InputError(f"no file or folder at {typed}{hint}")
+        raise InputError(f"no file or folder at {typed}")
     matched = [Path(each) for each in glob.iglob(typed, recursive=True)]
     files = [each for each in matched if each.is_file() and _is_source(each)]
     if not files:

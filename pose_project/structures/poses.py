@@ -24,7 +24,7 @@ class Poses:
         classes: (N,) int64 from 0, in the order of the model's categories.
         keypoints: (N, K, 3) float32 as (x, y, score); K is 0 for a model without keypoints. The
             score is the largest value of the keypoint's softmax over locations; or, with
-            ``train.inference.answers.temperature``, the probability that the point is within one
+            ``train.inference.test_time.temperature``, the probability that the point is within one
             sigma.
         covariances: (N, K, 2, 2) float32 in px^2, of (x, y), or None where not asked for.
         heatmaps: (N, K, S, S) float32, the head's logits over the cells of each box, or None where

@@ -12,8 +12,7 @@ from helpers.fuzzing import PLACES, VALID, damage, edits, fuzz, paths_in, replac
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pose_project.extras.report import analyse
-from pose_project.extras.report.analysis import write_json
+from pose_project.extras.report.analysis import analyse, write_json
 from pose_project.extras.report.markdown import format_report
 from pose_project.utils.errors import InputError
 

@@ -26,7 +26,7 @@ from pose_project.data import KeypointMapper, get_dataset_dicts, register_keypoi
 from pose_project.data.proposal_files import add_proposals
 from pose_project.engine import load_config
 from pose_project.engine.hooks.metrics import drop_rows
-from pose_project.extras.converters import yolo_to_coco
+from pose_project.extras.converters.yolo_to_coco import yolo_to_coco
 from pose_project.structures import COCO_PERSON
 from pose_project.utils.errors import InputError
 from pose_project.visualization.curves import read_series

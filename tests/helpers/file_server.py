@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from helpers.annotations import person
-from pose_project.extras.coco_download import Archive, Dataset, Split
+from pose_project.extras.coco_download.coco import Archive, Dataset, Split
 
 KINDS = ("captions", "instances", "person_keypoints")
 PHOTO_HW = (24, 32)

@@ -12,7 +12,8 @@ import pytest
 from helpers.file_server import FileServer, tiny_coco
 from helpers.repository import load_tool
 
-from pose_project.extras.coco_download import Dataset
+from pose_project.extras.coco_download import coco
+from pose_project.extras.coco_download.coco import Dataset
 
 # There is one server of forks for all tests, so this is what the fuzz tests preload as well.
 FORKS = multiprocessing.get_context("forkserver")
@@ -26,7 +27,8 @@ def run_tool(arguments: list[str], dataset: Dataset, log: str) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
-    code = load_tool("prepare_coco").main(arguments, dataset)
+    coco.COCO_2017 = dataset  # this process is made for it
+    code = load_tool("prepare_coco").main(arguments)
     sys.stdout.flush()
     os._exit(code)
 

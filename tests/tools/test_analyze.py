@@ -10,8 +10,7 @@ from helpers.constructed_results import inject, place, result, truth_of
 from helpers.repository import load_tool
 
 from pose_project.evaluation import METRICS
-from pose_project.extras.report import analyse
-from pose_project.extras.report.analysis import write_json
+from pose_project.extras.report.analysis import analyse, write_json
 
 PLOTS = {"calibration", "keypoint_errors", "pck", "precision_recall", "slices"}
 

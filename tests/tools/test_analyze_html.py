@@ -11,9 +11,8 @@ import pytest
 from helpers.constructed_results import inject, truth_of
 from helpers.repository import load_tool
 
-from pose_project.extras.report import analyse, require_plotly
-from pose_project.extras.report.analysis import write_json
-from pose_project.extras.report.html import write_html
+from pose_project.extras.report.analysis import analyse, write_json
+from pose_project.extras.report.html import require_plotly, write_html
 from pose_project.utils.errors import InputError
 
 NAME = '<img src=x onerror="document.title=1">&"\'</script><script>document.title=2</script>.png'

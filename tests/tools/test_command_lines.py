@@ -13,7 +13,7 @@ from helpers.annotations import person
 from helpers.repository import ROOT, load_tool
 from helpers.runs import TINY_RUN
 
-from benchmarks import loading_speed
+from benchmarks import loading_speed, tasks
 from pose_project.data import get_dataset_dicts, register_keypoint_dataset
 
 TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py"))
@@ -248,10 +248,9 @@ def test_convert_dataset_refuses_wrong_input(tmp_path, capsys, arguments, messag
 
 
 def test_benchmark_data_at_a_small_size(tmp_path, capsys, monkeypatch):
-    tool = load_tool("benchmark")
-    monkeypatch.setattr(tool, "NUM_PHOTOS", 200)
-    monkeypatch.setattr(tool, "NUM_PEOPLE", 800)
-    monkeypatch.setattr(tool, "NUM_BATCHES", 100)
+    monkeypatch.setattr(tasks, "NUM_PHOTOS", 200)
+    monkeypatch.setattr(tasks, "NUM_PEOPLE", 800)
+    monkeypatch.setattr(tasks, "NUM_BATCHES", 100)
     monkeypatch.setattr(loading_speed, "_CASES", {"60x80": ((60, 80), 8)})
     monkeypatch.setattr(loading_speed, "_SOURCE", "synthetic_demo_val_5")
     monkeypatch.setattr(loading_speed, "_SECONDS", 0.0)
@@ -259,7 +258,7 @@ def test_benchmark_data_at_a_small_size(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(loading_speed, "_augmentations", lambda: [T.Resize((60, 60))])
     page = tmp_path / "page.md"
     command = ["--task", "data", "--json", str(tmp_path / "page/data.json"), "--report", str(page)]
-    assert tool.main(command) == 0
+    assert run("benchmark", *command) == 0
     record = json.loads((tmp_path / "page/data.json").read_text())
     cases = [each["case"] for each in record["comparisons"]]
     assert cases == ["mapper, 60x80", "loader, 60x80"]

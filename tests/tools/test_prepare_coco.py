@@ -17,12 +17,13 @@ def server(monkeypatch) -> Iterator[FileServer]:
         yield opened
 
 
-def test_fetch_then_check(server, tmp_path, capsys):
+def test_fetch_then_check(server, tmp_path, capsys, monkeypatch):
     dataset, server.files = tiny_coco({"train": 6, "val": 3})
+    monkeypatch.setattr(coco, "COCO_2017", dataset)
 
     def run(*arguments: str) -> int:
         command = ["--root", str(tmp_path), "--mirror", server.address, *arguments]
-        return load_tool("prepare_coco").main(command, dataset)
+        return load_tool("prepare_coco").main(command)
 
     server.faults = [Fault(status=404)]
     assert run("--download") == 2

@@ -7,6 +7,7 @@ from helpers.repository import load_tool
 
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.engine import PoseTrainer, load_config
+from pose_project.inference.comparison import titles_of
 
 CONFIG = "configs/quick/synthetic.py"
 PHOTOS = "dataloader.test.dataset.names=synthetic_demo_val_5"
@@ -52,10 +53,11 @@ def test_overrides_may_follow_the_weights(tool, weights, tmp_path):
     assert tool.main([*arguments, "--weights", weights[0], PHOTOS, "train.device=cpu"]) == 0
 
 
-def test_titles_tell_checkpoints_apart(tool):
-    assert tool.titles_of(["a/model_final.pth"]) == {"prediction": "a/model_final.pth"}
-    titles = tool.titles_of(["run/a/model_final.pth", "run/b/model_final.pth"])
+def test_titles_tell_checkpoints_apart():
+    assert titles_of(["a/model_final.pth"]) == {"prediction": "a/model_final.pth"}
+    titles = titles_of(["run/a/model_final.pth", "run/b/model_final.pth"])
     assert list(titles) == ["a/model_final", "b/model_final"]
+    assert list(titles_of(["run/model.pth", "run/model.pkl"])) == ["run/model.pth", "run/model.pkl"]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from typing import Any
 from omegaconf import DictConfig
 
 from pose_project.config.building import plain_config
+from pose_project.extras.export.formats import FILES
 from pose_project.extras.export.graph import PoseGraph
-from pose_project.extras.export.writing import FILES, ONNX_OPSET
+from pose_project.extras.export.writing import ONNX_OPSET
 from pose_project.structures import KeypointSchema
 from pose_project.utils.provenance import collect_provenance, sha256_of
 

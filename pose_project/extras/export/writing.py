@@ -9,7 +9,6 @@ import torch
 
 from pose_project.extras.export.graph import OUTPUTS, PoseGraph
 
-FILES = {"onnx": "model.onnx", "torchscript": "model.ts"}
 ONNX_OPSET = 18
 
 
@@ -19,7 +18,7 @@ def export_model(graph: PoseGraph, file_format: str, photo: np.ndarray, path: Pa
 
     Args:
         graph: on the CPU, in evaluation mode.
-        file_format: a key of ``FILES``.
+        file_format: a key of ``formats.FILES``.
         photo: (H, W, 3) uint8, run once to record the operations.
         path: to write.
     """

@@ -12,7 +12,8 @@ from helpers.annotations import person
 from PIL import Image
 
 from pose_project.data import create_hflip_indices, get_dataset_dicts, get_schema
-from pose_project.extras.converters import coco_to_yolo, yolo_to_coco
+from pose_project.extras.converters.coco_to_yolo import coco_to_yolo
+from pose_project.extras.converters.yolo_to_coco import yolo_to_coco
 from pose_project.structures import COCO_PERSON
 from pose_project.structures.oks import AREA_SHARE
 from pose_project.utils.errors import InputError

@@ -6,9 +6,9 @@ import json
 import pytest
 from helpers.injected_errors import DIFFERENT, SKELETON, Edit, also, category, clean
 
-from pose_project.extras.doctor import examine_content
 from pose_project.extras.doctor.check_expected import read_schemas
 from pose_project.extras.doctor.columns import Dataset
+from pose_project.extras.doctor.examination import examine_content
 from pose_project.extras.doctor.fixing import correct
 from pose_project.extras.doctor.problems import PROBLEMS
 from pose_project.structures import COCO_PERSON, KeypointSchema

@@ -7,7 +7,7 @@ import pytest
 from helpers.injected_errors import CONTENTS, DIFFERENT, PHOTOS, clean, frontal_people, someone
 
 from benchmarks.coco_size import NUM_PEOPLE, NUM_PHOTOS, write_coco_sized_json
-from pose_project.extras.doctor import examine, examine_content
+from pose_project.extras.doctor.examination import examine, examine_content
 from pose_project.extras.doctor.findings import ERROR, WARNING
 from pose_project.extras.doctor.problems import PROBLEMS
 from pose_project.structures import COCO_PERSON

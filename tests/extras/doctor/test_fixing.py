@@ -3,8 +3,8 @@ import json
 import pytest
 from helpers.injected_errors import CONTENTS, UNCORRECTED, clean
 
-from pose_project.extras.doctor import examine_content
 from pose_project.extras.doctor.columns import Dataset
+from pose_project.extras.doctor.examination import examine_content
 from pose_project.extras.doctor.fixing import correct
 from pose_project.extras.doctor.problems import PROBLEMS
 

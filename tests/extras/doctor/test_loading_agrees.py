@@ -8,7 +8,7 @@ from helpers.injected_errors import CONTENTS, clean, write_photos
 from pose_project.data import get_dataset_dicts
 from pose_project.data.annotation_files import load_annotations
 from pose_project.evaluation import PoseEvaluator
-from pose_project.extras.doctor import examine_content
+from pose_project.extras.doctor.examination import examine_content
 from pose_project.extras.doctor.findings import ERROR, FILLED, LEFT_OUT, REFUSED, TAKEN
 from pose_project.extras.doctor.problems import PROBLEMS
 from pose_project.utils.errors import InputError

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers.injected_errors import PHOTOS, clean, write_photos
 
-from pose_project.extras.doctor import examine
+from pose_project.extras.doctor.examination import examine
 from pose_project.extras.doctor.fixing import write_corrected
 
 

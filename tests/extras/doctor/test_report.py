@@ -4,7 +4,7 @@ import logging
 from helpers.annotations import person
 from helpers.repository import ROOT
 
-from pose_project.extras.doctor import examine, examine_content, log_findings
+from pose_project.extras.doctor.examination import examine, examine_content, log_findings
 from pose_project.extras.doctor.findings import Finding, Report
 from pose_project.extras.doctor.page import Example, choose_examples, write_page
 from pose_project.extras.doctor.problems import PROBLEMS

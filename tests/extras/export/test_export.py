@@ -16,17 +16,11 @@ from torch import nn
 
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.engine import load_config
-from pose_project.extras.export import (
-    Agreement,
-    DisagreementError,
-    OnnxModel,
-    PoseGraph,
-    ReferenceModel,
-    ResizeRule,
-    TorchScriptModel,
-    check_exportable,
-    export_model,
-)
+from pose_project.extras.export.agreement import Agreement, DisagreementError
+from pose_project.extras.export.graph import PoseGraph, check_exportable
+from pose_project.extras.export.resize_rule import ResizeRule
+from pose_project.extras.export.running import OnnxModel, ReferenceModel, TorchScriptModel
+from pose_project.extras.export.writing import export_model
 from pose_project.structures.poses import Poses
 from pose_project.utils.errors import InputError
 
@@ -309,10 +303,9 @@ def test_the_tool_describes_and_verifies(weights, tmp_path, capsys):
 
 def test_a_file_that_disagrees_is_not_kept(weights, tmp_path, capsys, monkeypatch):
     """The reference sees another photo than the exported model."""
-    tool = load_tool("export")
     shifted = ReferenceModel.__call__
     monkeypatch.setattr(
-        tool.ReferenceModel, "__call__", lambda self, image: shifted(self, image[:, ::-1].copy())
+        ReferenceModel, "__call__", lambda self, image: shifted(self, image[:, ::-1].copy())
     )
     assert run_tool(weights, tmp_path / "out", file_format="torchscript") == 1
     assert "error: the exported model is not the one in PyTorch" in capsys.readouterr().err

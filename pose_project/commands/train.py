@@ -1,0 +1,141 @@
+"""Train a Keypoint R-CNN, or evaluate one.
+
+    pose-project train --config-file configs/quick/synthetic.py train.output_dir=output/demo
+    pose-project train --config-file F --resume ...
+    pose-project train --config-file F --eval-only train.init_checkpoint=WEIGHTS ...
+    pose-project train --config-file F --num-gpus 8 ...
+    torchrun --nproc-per-node 8 --max-restarts 3 -m pose_project train --config-file F ...
+
+Exit codes: 0 done; 2 wrong input or a loss that is not finite, in one line; 130 after SIGINT and
+143 after SIGTERM, a checkpoint saved.
+"""
+
+import argparse
+import logging
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pose_project.commands.options import (
+    add_device_option,
+    add_overrides,
+    add_weights_option,
+    read_config,
+)
+from pose_project.commands.registry import find_extra
+from pose_project.utils.errors import InputError, PoseError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+logger = logging.getLogger(__name__)
+
+_FIRST_PRIVATE_PORT = 49152  # RFC 6335, section 6; up to 65535
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of Detectron2's training scripts, with its names and defaults."""
+    add_job_options(parser)
+    parser.add_argument("--resume", action="store_true", help="go on in train.output_dir")
+    parser.add_argument("--eval-only", action="store_true", help="as the command evaluate")
+
+
+def add_job_options(parser: argparse.ArgumentParser) -> None:
+    """Add the config, weights, and the processes and machines that a job has."""
+    # not required by the parser: what is missing is said in one line
+    parser.add_argument("--config-file", default="", metavar="FILE", help="a training config")
+    add_weights_option(parser, required=False)
+    add_device_option(parser)
+    parser.add_argument("--num-gpus", type=int, default=1, help="of each machine (default: 1)")
+    parser.add_argument("--num-machines", type=int, default=1, help="default: 1")
+    parser.add_argument(
+        "--machine-rank", type=int, default=0, help="of this machine, from 0 (default: 0)"
+    )
+    # a port of the user's own, so that two users of a machine do not meet, and always the same:
+    # processes that were left behind show
+    port = _FIRST_PRIVATE_PORT + os.getuid() % (65536 - _FIRST_PRIVATE_PORT)
+    parser.add_argument(
+        "--dist-url",
+        default=f"tcp://127.0.0.1:{port}",
+        metavar="URL",
+        help="where the processes meet, see init_process_group of torch.distributed "
+        "(default: %(default)s)",
+    )
+    add_overrides(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train or evaluate in all processes of the job."""
+    # late, since --help is answered without PyTorch
+    from pose_project.engine.launch import launch
+
+    if not arguments.config_file:
+        raise InputError("no config: --config-file FILE, such as configs/quick/synthetic.py")
+    launch(run_process, arguments)
+
+
+def run_process(arguments: argparse.Namespace) -> None:
+    """Run one process of a training or an evaluation."""
+    from detectron2.utils import comm
+    from detectron2.utils.logger import setup_logger
+
+    from pose_project.engine.launch import was_restarted
+    from pose_project.engine.run_folder import LOGGERS
+    from pose_project.engine.runs import evaluate, train
+
+    for name in LOGGERS:
+        setup_logger(distributed_rank=comm.get_rank(), name=name)
+    cfg = read_config(arguments)
+    if arguments.weights:
+        cfg.train.init_checkpoint = arguments.weights
+    if arguments.eval_only:
+        results = evaluate(cfg)
+    else:
+        log_dataset_findings(cfg)
+        results = train(cfg, arguments.resume or was_restarted())
+    explain(cfg, results)
+
+
+def log_dataset_findings(cfg: "DictConfig") -> None:
+    """Log what the doctor finds wrong with the datasets of a training, a line for each."""
+    from detectron2.utils import comm
+
+    from pose_project.data import resolve_dataset
+    from pose_project.data.annotation_files import load_annotations
+
+    doctor = find_extra("doctor.examination")
+    if doctor is None or not comm.is_main_process():
+        return
+    for name in dict.fromkeys(_dataset_names(cfg)):
+        json_file = resolve_dataset(name).get("json_file")
+        if json_file is not None:
+            doctor.log_findings(json_file, load_annotations(json_file).content)
+
+
+def _dataset_names(cfg: "DictConfig") -> Iterator[str]:
+    """Yield the names of the datasets; what is no name is left to the trainer, which refuses it."""
+    from omegaconf import ListConfig, OmegaConf
+
+    for loader in ("train", "test"):
+        key = f"dataloader.{loader}.dataset.names"
+        names = OmegaConf.select(cfg, key, throw_on_resolution_failure=False)
+        for name in names if isinstance(names, ListConfig) else [names]:
+            if isinstance(name, str):
+                yield name
+
+
+def explain(cfg: "DictConfig", results: dict[str, dict[str, float]] | None) -> None:
+    """Write the report of the last evaluation, as the command analyze does, if it is asked for."""
+    from detectron2.utils import comm
+
+    if not cfg.train.report or not comm.is_main_process() or "keypoints" not in (results or {}):
+        return
+    report = find_extra("report.run_report")
+    try:
+        if report is None:
+            raise InputError("pose_project/extras/report is not here")
+        path = report.write_run_report(cfg)
+    except (PoseError, OSError) as error:  # the run itself is complete
+        logger.warning("No report: %s", error)
+    else:
+        logger.info("What is wrong with which keypoints: %s", path)
