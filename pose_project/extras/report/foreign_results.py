@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pose_project.data.validation import is_number
 from pose_project.extras.report.arrays import Category, Truth
 from pose_project.extras.report.image_names import ImageNames
-from pose_project.extras.report.result_forms import OPENPOSE_BODIES, to_coco_person
+from pose_project.extras.report.result_forms import OPENPOSE_BODIES, is_usable, to_coco_person
 from pose_project.utils.errors import InputError
 from pose_project.utils.json_files import read_json
 
@@ -233,7 +232,7 @@ def _check_units(path: Path, people: Sequence[Any]) -> None:
     largest = 0.0
     for each in people:
         keypoints = each.get("keypoints") if isinstance(each, dict) else None
-        if not isinstance(keypoints, list) or not all(map(is_number, keypoints)):
+        if not isinstance(keypoints, list) or not all(map(is_usable, keypoints)):
             return
         largest = max([largest, *map(abs, keypoints[0::3]), *map(abs, keypoints[1::3])])
     if 0 < largest <= 1:

@@ -6,7 +6,7 @@ COCO's annotations.
 
 from typing import Any
 
-from pose_project.data.validation import is_number
+from pose_project.data.validation import LARGEST_COORDINATE, is_number
 
 OPENPOSE_BODIES = ("pose_keypoints_2d", "joints")
 """Keys of OpenPose's keypoints: its own, and that of AlphaPose's format ``cmu``."""
@@ -37,8 +37,8 @@ def to_coco_person(person: Any, image: Any) -> tuple[Any, str]:
     elif isinstance(scores, list):
         form = "MMPose"
         box_score = person.get("bbox_score", 1.0)
-        certain = [each for each in scores if is_number(each) and each > _MMPOSE_SCORE]
-        standard["score"] = box_score * _mean(certain) if is_number(box_score) else box_score
+        certain = [each for each in scores if is_usable(each) and each > _MMPOSE_SCORE]
+        standard["score"] = box_score * _mean(certain) if is_usable(box_score) else box_score
         standard["bbox"] = _from_corners(person.get("bbox"))
     elif isinstance(person.get("box"), dict):
         form = "Ultralytics"
@@ -81,12 +81,17 @@ def _from_corners(box: Any) -> Any:
     """Return XYWH of x0, y0, x1, y1, which MMPose wraps in another list."""
     if isinstance(box, list) and len(box) == 1:
         box = box[0]
-    if not isinstance(box, list) or len(box) != 4 or not all(map(is_number, box)):
+    if not isinstance(box, list) or len(box) != 4 or not all(map(is_usable, box)):
         return box
     return [box[0], box[1], box[2] - box[0], box[3] - box[1]]
 
 
 def _mean(values: Any) -> float:
-    if not values or not isinstance(values, list) or not all(map(is_number, values)):
+    if not values or not isinstance(values, list) or not all(map(is_usable, values)):
         return 0.0
     return sum(values) / len(values)
+
+
+def is_usable(value: Any) -> bool:
+    """Return whether a value is a number of a sensible size."""
+    return is_number(value) and abs(value) < LARGEST_COORDINATE  # NaN is not smaller
