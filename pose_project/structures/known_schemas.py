@@ -10,7 +10,8 @@ import difflib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pose_project.structures.schema import COCO_PERSON, KeypointSchema, infer_flip_pairs
+from pose_project.structures.flip_pairs import infer_flip_pairs
+from pose_project.structures.schema import COCO_PERSON, KeypointSchema
 
 _Lines = tuple[tuple[str, str], ...]
 
