@@ -40,6 +40,15 @@ def test_data() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(scope="session")
+def cases(test_data: Path) -> Path:
+    """The folder with files as tools really write them, beside the real photos."""
+    folder = test_data.parent / "cases"
+    if not folder.is_dir():
+        pytest.skip(f"there is no folder {folder}")
+    return folder
+
+
 @pytest.fixture(scope="session", autouse=True)
 def synthetic_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Synthetic photos of the tests live in a folder of their own."""

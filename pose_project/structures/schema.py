@@ -6,22 +6,17 @@ the evaluator and the visualiser. Everything in it is by *name*; indices are der
 
 import logging
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from pose_project.structures.flip_pairs import read_flip_pairs
 
 logger = logging.getLogger(__name__)
 
 ESTIMATED_SIGMA = 0.05
 """OKS sigma of a keypoint nobody has measured; the mean of COCO's seventeen is 0.062."""
 
-# How a side is written in a keypoint's name, left beside right. The longest spelling comes first.
-_SIDE_SPELLINGS = (
-    (r"left", "right"),
-    (r"(?<![a-z])l(?=[_\-. ])", "r"),
-    (r"(?<=[_\-. ])l(?![a-z])", "r"),
-)
 SIDE_COLOURS = {"left": (255, 128, 0), "right": (0, 160, 255), None: (120, 220, 60)}
 """RGB in 0..255 of what is left, right, or in the middle."""
 
@@ -163,7 +158,9 @@ class KeypointSchema:
 
         COCO defines ``keypoints`` (names) and ``skeleton`` (1-based index pairs). Two optional
         keys are ours: ``flip_pairs`` (name pairs; else derived from the names) and ``oks_sigmas``
-        (else COCO's where the names are COCO's, else estimated).
+        (else COCO's where the names are COCO's, else estimated). Other tools write ``flip_pairs``
+        as pairs of numbers from 0 or 1, as ``{name: name}``, as "name,name", as the mirror image
+        of each keypoint in turn, or all of it as one text; these are read as well.
 
         Raises:
             ValueError: if the category has no keypoints or one of the lists is inconsistent.
@@ -171,32 +168,12 @@ class KeypointSchema:
         names = tuple(str(name) for name in category.get("keypoints") or ())
         if not names:
             raise ValueError(f"category {category.get('name')!r} has no list of keypoint names")
-        given_pairs = category.get("flip_pairs")
         return cls(
             names=names,
-            flip_pairs=infer_flip_pairs(names)
-            if given_pairs is None
-            else tuple((str(a), str(b)) for a, b in given_pairs),
+            flip_pairs=read_flip_pairs(names, category),
             skeleton=_read_skeleton(names, category),
             oks_sigmas=tuple(category.get("oks_sigmas") or _known_sigmas(names)),
         )
-
-
-def infer_flip_pairs(names: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Return the (left, right) pairs that the names spell out: left/right, L_/R_, _l/_r, l-/r-.
-
-    >>> infer_flip_pairs(["nose", "left_eye", "right_eye", "L_Paw", "R_Paw", "tail"])
-    (('left_eye', 'right_eye'), ('L_Paw', 'R_Paw'))
-    """
-    by_lower = {name.lower(): name for name in names}
-    pairs = []
-    for name in names:
-        for left, right in _SIDE_SPELLINGS:
-            mirrored = re.sub(left, right, name.lower(), count=1)
-            if mirrored != name.lower() and mirrored in by_lower:
-                pairs.append((name, by_lower[mirrored]))
-                break
-    return tuple(pairs)
 
 
 def _known_sigmas(names: tuple[str, ...]) -> tuple[float, ...]:

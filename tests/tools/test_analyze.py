@@ -120,7 +120,8 @@ def test_what_moved_is_named(files):
 
 BAD = {
     "not JSON": ("hello", "is not JSON"),
-    "no list": ({"results": []}, "are a list"),
+    "no list": (5, "are a list"),
+    "no results": ({"answer": 42}, "no results that are recognised: its keys are 'answer'"),
     "empty": ([], "holds no result"),
     "another photo": ([{**result(place(0), 99, 0.5)}], "photo 99 is not in the ground truth"),
     "NaN": ([{**result(place(0), 1, float("nan"))}], "score holds NaN"),

@@ -6,8 +6,8 @@ tools write that export both formats, and how COCO's own keypoints were made int
 are continuous in both formats.
 
 A line is ``class  x_centre y_centre width height  x_1 y_1 [v_1]  x_2 y_2 [v_2] ...``. With v, it is
-COCO's visibility. Without, every keypoint counts as visible but those that are negative or exactly
-(0, 0), as tools write what is not labelled.
+COCO's visibility. Without, every keypoint counts as visible but those that are negative by more
+than a rounding or exactly (0, 0), as tools write what is not labelled.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ import yaml
 from pose_project.structures import COCO_PERSON
 from pose_project.utils.errors import InputError
 
-# Tools round: a box at the edge may end a little outside.
+# Tools round: a box or keypoint at the edge may be a little outside.
 _TOLERANCE = 0.01
 _DECIMALS = 8
 
@@ -89,8 +89,8 @@ def read_format(data_yaml: Path, content: Mapping[str, Any]) -> PoseFormat:
 
 def parse_line(
     line: str, pose_format: PoseFormat, size_wh: tuple[int, int], where: str
-) -> dict[str, Any]:
-    """Return the ``category_id bbox keypoints`` of a COCO annotation.
+) -> tuple[dict[str, Any], int]:
+    """Return the ``category_id bbox keypoints`` of a COCO annotation, and what was clipped.
 
     Args:
         line: of a label file.
@@ -100,7 +100,8 @@ def parse_line(
 
     Returns:
         ``category_id`` is the class plus 1; ``bbox`` XYWH within the photo; ``keypoints`` 3 K
-        numbers, 0 where v = 0.
+        numbers, 0 where v = 0. And how many keypoints were moved to the photo's edge, because
+        they were outside of it by at most a hundredth of its size.
 
     Raises:
         InputError: naming ``where`` and what is wrong.
@@ -122,14 +123,16 @@ def parse_line(
             f"{where}: class {class_index:g}, but there are {len(pose_format.keypoint_names)}, "
             "counted from 0"
         )
-    keypoints: list[float] = []
-    for point in range(5, len(values), dimensions):
-        keypoints += _to_coco_point(values[point : point + dimensions], size_wh, where)
-    return {
+    points = [
+        _to_coco_point(values[place : place + dimensions], size_wh, where)
+        for place in range(5, len(values), dimensions)
+    ]
+    annotation = {
         "category_id": int(class_index) + 1,
         "bbox": _to_coco_box(values[1:5], size_wh, where),
-        "keypoints": keypoints,
+        "keypoints": [value for point, _ in points for value in point],
     }
+    return annotation, sum(was_moved for _, was_moved in points)
 
 
 def format_line(
@@ -176,19 +179,24 @@ def _to_coco_box(fractions: list[float], size_wh: tuple[int, int], where: str) -
     return [round(each, 4) for each in (x0, y0, x1 - x0, y1 - y0)]
 
 
-def _to_coco_point(values: list[float], size_wh: tuple[int, int], where: str) -> list[float]:
+def _to_coco_point(
+    values: list[float], size_wh: tuple[int, int], where: str
+) -> tuple[list[float], bool]:
+    """Return (x, y, v), and whether the point had to be moved into the photo."""
     x, y = values[:2]
     if len(values) == 3:
         v = values[2]
         if v not in (0, 1, 2):
             raise InputError(f"{where}: visibility {v:g} is not 0, 1 or 2")
     else:
-        v = 0 if x < 0 or y < 0 or x == y == 0 else 2
+        v = 0 if min(x, y) < -_TOLERANCE or x == y == 0 else 2
     if v == 0:
-        return [0, 0, 0]
-    if not (0 <= x <= 1 + _TOLERANCE and 0 <= y <= 1 + _TOLERANCE):
+        return [0, 0, 0], False
+    if not all(-_TOLERANCE <= each <= 1 + _TOLERANCE for each in (x, y)):
         raise InputError(f"{where}: the keypoint ({x:g}, {y:g}) is not within 0 to 1")
-    return [round(x * size_wh[0], 4), round(y * size_wh[1], 4), int(v)]
+    inside = [min(max(each, 0.0), 1.0) for each in (x, y)]
+    pixels = [round(each * size, 4) for each, size in zip(inside, size_wh, strict=True)]
+    return [*pixels, int(v)], inside != [x, y]
 
 
 def read_yaml(data_yaml: Path) -> dict[str, Any]:

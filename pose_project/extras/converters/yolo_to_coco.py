@@ -2,22 +2,27 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image
 
-from pose_project.data.filling import fill_annotation
+from pose_project.data.filling import fill_annotation, shows_nothing
 from pose_project.extras.converters.yolo import PoseFormat, parse_line, read_format, read_yaml
-from pose_project.structures import COCO_PERSON, infer_flip_pairs
+from pose_project.extras.converters.yolo_files import find_images
+from pose_project.extras.converters.yolo_labels import find_labels
+from pose_project.structures import (
+    COCO_PERSON,
+    KNOWN_SCHEMAS,
+    infer_flip_pairs,
+    schemas_of_size,
+)
 from pose_project.utils.errors import InputError, UnreadablePhotoError
 from pose_project.utils.files import write_text_atomic
 
 logger = logging.getLogger(__name__)
 
-SPLITS = ("train", "val", "test")
-_PHOTO_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 _EXIF_ORIENTATION = 0x0112
 
 
@@ -37,30 +42,24 @@ def yolo_to_coco(data_yaml: Path, output: Path) -> list[Converted]:
     ``num_keypoints``, ``iscrowd`` and ``area`` are filled in as for any dataset that lacks them.
 
     Args:
-        data_yaml: beside or above the photos; label files lie as YOLO looks for them: the last
-            folder ``images`` of a photo's path becomes ``labels``.
+        data_yaml: images are found as ``find_images`` says, label files as ``find_labels`` does.
         output: folder for the JSON files, which are replaced; made if it is not there.
 
     Returns:
-        What was written, in the order of ``SPLITS``.
+        What was written: train, val and test, as far as they are there.
 
     Raises:
-        InputError: if ``data.yaml``, a photo or a line of a label file is wrong; nothing is
-            written.
+        InputError: if ``data.yaml``, a photo or a line of a label file is wrong, or nobody is
+            labelled in a split; nothing is written.
     """
     content = read_yaml(data_yaml)
     pose_format = read_format(data_yaml, content)
-    if pose_format.flip_indices is None and not _names_tell_sides(pose_format):
-        logger.warning(
-            "%s has no 'flip_idx': mirrored photos will not swap left and right.", data_yaml
-        )
-    splits = [split for split in SPLITS if content.get(split)]
-    if not splits:
-        raise InputError(f"{data_yaml} names no photos: it has none of {', '.join(SPLITS)}")
-    root = _find_root(data_yaml, content, splits)
+    _check_mirror(data_yaml, pose_format)
+    root, splits = find_images(data_yaml, content)
     annotations = {
-        split: _convert_split(_find_photos(data_yaml, root, content[split]), root, pose_format)
-        for split in splits
+        split: _convert_split(f"{data_yaml}: {split}", root, labels, pose_format)
+        for split, images in splits.items()
+        for labels in [find_labels(data_yaml, root, split, images)]
     }
     written = []
     for split, coco in annotations.items():
@@ -74,17 +73,31 @@ def yolo_to_coco(data_yaml: Path, output: Path) -> list[Converted]:
     return written
 
 
-def _convert_split(photos: list[Path], root: Path, pose_format: PoseFormat) -> dict[str, Any]:
+def _convert_split(
+    where: str, root: Path, labels: Mapping[Path, Path | None], pose_format: PoseFormat
+) -> dict[str, Any]:
+    """Return a split in COCO's format; what was changed or left out is counted and logged."""
     images, annotations = [], []
-    for image_id, photo in enumerate(photos, 1):
+    num_moved = num_empty = 0
+    for image_id, (photo, label) in enumerate(labels.items(), 1):
         width, height = size_wh = _photo_size_wh(photo)
-        file_name = photo.relative_to(root) if photo.is_relative_to(root) else photo
-        images.append(
-            {"id": image_id, "file_name": str(file_name), "width": width, "height": height}
-        )
-        for instance in _read_labels(_label_path(photo), pose_format, size_wh):
+        file_name = photo.relative_to(root).as_posix()
+        images.append({"id": image_id, "file_name": file_name, "width": width, "height": height})
+        for instance, moved in _read_labels(label, pose_format, size_wh) if label else ():
+            num_moved += moved
+            if shows_nothing(instance, pose_format.num_keypoints):
+                num_empty += 1
+                continue
             filled, _ = fill_annotation(instance, pose_format.num_keypoints, size_wh)
             annotations.append({"id": len(annotations) + 1, "image_id": image_id, **filled})
+    if num_moved:
+        logger.warning(
+            "%s: %d keypoints just outside their photo: now at its edge", where, num_moved
+        )
+    if num_empty:
+        logger.warning("%s: %d lines without a box or a keypoint: left out", where, num_empty)
+    if not annotations:
+        raise InputError(f"{where}: the label files of all {len(images)} photos name nobody")
     return {"images": images, "annotations": annotations, "categories": _categories(pose_format)}
 
 
@@ -108,25 +121,15 @@ def _categories(pose_format: PoseFormat) -> list[dict[str, Any]]:
 
 def _read_labels(
     path: Path, pose_format: PoseFormat, size_wh: tuple[int, int]
-) -> Iterator[dict[str, Any]]:
-    """Yield the instances of a label file; a photo without one shows nobody."""
-    if not path.is_file():
-        return
+) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield what ``parse_line`` makes of each line."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except ValueError as error:
-        raise InputError(f"{path} is no text: {error}") from error
+        raise InputError(f"{path} is not a text file: {error}") from error
     for number, line in enumerate(lines, 1):
         if line.strip():
             yield parse_line(line, pose_format, size_wh, f"{path}, line {number}")
-
-
-def _label_path(photo: Path) -> Path:
-    parts = list(photo.parts)
-    if "images" in parts[:-1]:
-        last = len(parts) - 2 - parts[-2::-1].index("images")
-        parts[last] = "labels"
-    return Path(*parts).with_suffix(".txt")
 
 
 def _photo_size_wh(photo: Path) -> tuple[int, int]:
@@ -140,48 +143,33 @@ def _photo_size_wh(photo: Path) -> tuple[int, int]:
     return (height, width) if turned else (width, height)
 
 
-def _find_root(data_yaml: Path, content: dict[str, Any], splits: list[str]) -> Path:
-    """Return the folder that splits are relative to: ``path``, or that of ``data.yaml``.
-
-    ``path`` is often that of another machine, so it counts only if the first split is there.
-    """
-    beside = data_yaml.resolve().parent
-    candidates = [beside / str(content["path"])] if content.get("path") else []
-    candidates.append(beside)
-    first = _entries(data_yaml, content[splits[0]])[0]
-    for root in candidates:
-        if (root / first).exists():
-            return root.resolve()
-    raise InputError(
-        f"{data_yaml}: {splits[0]} is at {first!r}, which is not in "
-        + " nor in ".join(map(str, candidates))
-    )
-
-
-def _find_photos(data_yaml: Path, root: Path, entry: Any) -> list[Path]:
-    """Return the photos of a split: of a folder, a list of files in a text file, or several."""
-    photos: list[Path] = []
-    for each in _entries(data_yaml, entry):
-        place = root / each
-        if place.is_dir():
-            found = sorted(p for p in place.rglob("*") if p.suffix.lower() in _PHOTO_SUFFIXES)
-        elif place.is_file():
-            lines = place.read_text(encoding="utf-8").split("\n")
-            found = [root / line.strip() for line in lines if line.strip()]
-        else:
-            raise InputError(f"{data_yaml}: there is nothing at {place}")
-        photos += found
-    if not photos:
-        raise InputError(f"{data_yaml}: there are no photos in {entry}")
-    return photos
-
-
-def _entries(data_yaml: Path, entry: Any) -> list[str]:
-    entries = entry if isinstance(entry, list) else [entry]
-    if not all(isinstance(each, str) for each in entries):
-        raise InputError(f"{data_yaml}: {entry!r} is no folder of photos and no list of such")
-    return entries
-
-
-def _names_tell_sides(pose_format: PoseFormat) -> bool:
-    return any(infer_flip_pairs(names) for names in pose_format.keypoint_names.values())
+def _check_mirror(data_yaml: Path, pose_format: PoseFormat) -> None:
+    """Warn where mirrored photos will not exchange left and right."""
+    flip = pose_format.flip_indices
+    pairs = [
+        (names, pair)
+        for names in pose_format.keypoint_names.values()
+        for pair in infer_flip_pairs(names)
+    ]
+    if flip is None:
+        if not pairs:
+            logger.warning(
+                "%s has no 'flip_idx': mirrored photos will not swap left and right.", data_yaml
+            )
+        return
+    kept = ["/".join(p) for names, p in pairs if flip[names.index(p[0])] != names.index(p[1])]
+    if kept:
+        logger.warning(
+            "%s: 'flip_idx' does not exchange %s: mirrored photos will have left and right wrong",
+            *(data_yaml, ", ".join(kept[:3]) + ", ..." * (len(kept) > 3)),
+        )
+    elif not pairs and flip == tuple(range(len(flip))):
+        likely = [
+            name for name in schemas_of_size(len(flip)) if KNOWN_SCHEMAS[name].schema.flip_pairs
+        ]
+        if likely:
+            logger.warning(
+                "%s: 'flip_idx' exchanges none of %d keypoints, which are as many as those of %s: "
+                "if they are, mirrored photos will have left and right wrong",
+                *(data_yaml, len(flip), " and ".join(likely)),
+            )

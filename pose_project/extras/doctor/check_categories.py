@@ -13,7 +13,7 @@ from pose_project.extras.doctor.columns import Dataset
 from pose_project.extras.doctor.findings import Finding
 from pose_project.extras.doctor.problems import PROBLEMS
 from pose_project.structures import KeypointSchema, merge_schemas
-from pose_project.structures.schema import infer_flip_pairs
+from pose_project.structures.flip_pairs import infer_flip_pairs
 
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 _SIDE = re.compile(r"(?<![a-z])(left|right)", re.IGNORECASE)

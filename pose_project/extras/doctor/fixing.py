@@ -19,7 +19,7 @@ from pose_project.extras.doctor.check_structure import is_repeated
 from pose_project.extras.doctor.columns import Dataset, Given
 from pose_project.extras.doctor.examination import examine_content
 from pose_project.extras.doctor.findings import Report
-from pose_project.structures.schema import infer_flip_pairs
+from pose_project.structures.flip_pairs import infer_flip_pairs
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import write_text_atomic
 from pose_project.utils.json_files import collection_paused

@@ -1,5 +1,6 @@
 """The whole analysis as one dict, which ``report.json`` holds and everything else is drawn from."""
 
+import hashlib
 import json
 import math
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ def analyse(
 
     Args:
         annotations: ground truth in COCO's format.
-        results: in COCO's format.
+        results: in COCO's format, or in one that ``read_any_results`` knows.
         compared: results of another model on the same photos.
         images: the photos' folder, named in the report only.
         seed: of the photos that are drawn for the intervals.
@@ -229,7 +230,11 @@ def _counts(truth: Truth, run: _Run) -> dict[str, int]:
 
 
 def _file(path: Path) -> dict[str, str]:
-    return {"path": str(path), "sha256": sha256_of(path)}
+    """Return a file's path and digest; of a folder with a file an image, that of their digests."""
+    if not path.is_dir():
+        return {"path": str(path), "sha256": sha256_of(path)}
+    digests = "".join(f"{sha256_of(file)}  {file.name}\n" for file in sorted(path.glob("*.json")))
+    return {"path": str(path), "sha256": hashlib.sha256(digests.encode()).hexdigest()}
 
 
 def _step(bar: tqdm, title: str, count: int = 1) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 from pose_project.data.annotation_files import keypoint_categories, load_annotations
 from pose_project.data.validation import LARGEST_COORDINATE
 from pose_project.extras.report.arrays import Category, People, Photos, Predictions, Results, Truth
-from pose_project.structures import KeypointSchema
+from pose_project.extras.report.foreign_results import read_any_results
+from pose_project.structures import KeypointSchema, schemas_of_size
 from pose_project.utils.errors import InputError
-from pose_project.utils.json_files import read_json
 
 
 def read_truth(path: Path) -> Truth:
@@ -50,15 +50,13 @@ def read_truth(path: Path) -> Truth:
 
 
 def read_results(path: Path, truth: Truth) -> Results:
-    """Read results in COCO's format.
+    """Read results in COCO's format, or in one that ``read_any_results`` knows.
 
     Raises:
         InputError: if there are none, or one of them is not finite, of an unknown photo or
             category, or has another number of keypoints than its category.
     """
-    content = read_json(path)
-    if not isinstance(content, list):
-        raise InputError(f"{path} holds no results in COCO's format, which are a list")
+    content, notes = read_any_results(path, truth)
     if not content:
         raise InputError(f"{path} holds no result: there is nothing to analyse")
     needed = {"image_id", "category_id", "score", "keypoints"}
@@ -71,7 +69,6 @@ def read_results(path: Path, truth: Truth) -> Results:
         id_ = each["category_id"]
         if not _is_id(id_) or (id_ not in known and id_ not in truth.other_categories):
             raise InputError(f"{path}: result {place}: category {id_!r} is not in the ground truth")
-    notes = []
     kept = [each for each in content if each["category_id"] in known]
     if len(kept) < len(content):
         left_out = len(content) - len(kept)
@@ -117,6 +114,7 @@ def _predictions(
 ) -> Predictions:
     num_keypoints = category.schema.num_keypoints
     where = [f"{path}: result of photo {each['image_id']}" for each in results]
+    _check_number(where, results, category)
     keypoints = _array(
         where, [each["keypoints"] for each in results], 3 * num_keypoints, "keypoints"
     )
@@ -132,6 +130,19 @@ def _predictions(
         boxes[:, 2] * boxes[:, 3],
         keypoints,
     )
+
+
+def _check_number(where: list[str], results: list[dict[str, Any]], category: Category) -> None:
+    """Raise ``InputError`` for results of another model's keypoints."""
+    width = 3 * category.schema.num_keypoints
+    for place, each in enumerate(results):
+        if isinstance(each["keypoints"], list) and len(each["keypoints"]) != width:
+            given = len(each["keypoints"])
+            same = " and ".join(schemas_of_size(given // 3)) if given % 3 == 0 else ""
+            raise InputError(
+                f"{where[place]}: keypoints is {given} numbers, not {width} numbers for the "
+                f"{width // 3} of {category.name!r}" + (f"; {same} has so many" if same else "")
+            )
 
 
 def _remarks(name: str, predictions: Predictions) -> Iterator[str]:

@@ -16,16 +16,17 @@ LINE = "1 0.5 0.5 0.2 0.4  0.1 0.2 2  0.3 0.4 1  0 0 0"
 
 def test_a_line_by_hand():
     """Points are fractions of the size with no half pixel; boxes by their centre."""
-    assert parse_line(LINE, THREE, SIZE_WH, "here") == {
+    annotation = {
         "category_id": 2,
         "bbox": [80, 30, 40, 40],
         "keypoints": [20, 20, 2, 60, 40, 1, 0, 0, 0],
     }
+    assert parse_line(LINE, THREE, SIZE_WH, "here") == (annotation, 0)
 
 
 def test_two_numbers_a_keypoint():
     flat = PoseFormat(THREE.keypoint_names, None, False)
-    found = parse_line("0 0.5 0.5 1 1 0.25 0.5 0 0 -1 -1", flat, SIZE_WH, "here")
+    found, _ = parse_line("0 0.5 0.5 1 1 0.25 0.5 0 0 -1 -1", flat, SIZE_WH, "here")
     assert found["keypoints"] == [50, 50, 2, 0, 0, 0, 0, 0, 0]
 
 
@@ -59,8 +60,26 @@ def test_wrong_lines_are_named(line, message):
 
 
 def test_boxes_that_rounding_pushed_over_the_edge_are_cut():
-    box = parse_line(LINE.replace("0.5 0.5 0.2 0.4", "0.905 0.5 0.2 0.4"), THREE, SIZE_WH, "x")
+    box, _ = parse_line(LINE.replace("0.5 0.5 0.2 0.4", "0.905 0.5 0.2 0.4"), THREE, SIZE_WH, "x")
     assert box["bbox"] == pytest.approx([161, 30, 39, 40])
+
+
+@pytest.mark.parametrize(
+    ("point", "expected"),
+    [("-0.003 0.4", [0, 40]), ("0.3 1.0099", [60, 100]), ("-0.01 -0.0001", [0, 0])],
+)
+@pytest.mark.parametrize("has_visibility", [True, False])
+def test_points_just_outside_are_moved_to_the_edge_and_counted(point, expected, has_visibility):
+    pose_format = PoseFormat(THREE.keypoint_names, None, has_visibility)
+    v = " 2" if has_visibility else ""
+    line = f"0 0.5 0.5 1 1 {point}{v} 0.5 0.5{v} 0.25 0.5{v}"
+    found, num_moved = parse_line(line, pose_format, SIZE_WH, "x")
+    assert found["keypoints"][:3] == [*expected, 2] and num_moved == 1
+
+
+def test_an_unlabelled_point_outside_is_not_counted():
+    found, num_moved = parse_line(LINE.replace("0 0 0", "-0.003 9 0"), THREE, SIZE_WH, "x")
+    assert found["keypoints"][6:] == [0, 0, 0] and num_moved == 0
 
 
 sizes = st.tuples(st.integers(1, 10_000), st.integers(1, 10_000))
@@ -77,7 +96,7 @@ def test_lines_round_trip(size_wh, corners, data):
         (data.draw(fractions) * width, data.draw(fractions) * height, data.draw(st.integers(0, 2)))
         for _ in range(3)
     ]
-    found = parse_line(format_line(1, bbox, points, size_wh), THREE, size_wh, "x")
+    found, _ = parse_line(format_line(1, bbox, points, size_wh), THREE, size_wh, "x")
     assert found["category_id"] == 2
     np.testing.assert_allclose(found["bbox"], bbox, atol=3e-4)
     expected = [(x, y, v) if v else (0, 0, 0) for x, y, v in points]
