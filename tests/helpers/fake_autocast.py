@@ -73,10 +73,12 @@ def _in_float32(device: str, op: OpOverload, *args: Any, **kwargs: Any) -> Any:
 
 def _into_float32(device: str, op: OpOverload, *args: Any, **kwargs: Any) -> Any:
     """Ask for a float32 result of an input in lower precision, unless the caller asks for one."""
-    if _is_eligible(device, args[0]) and kwargs.get("dtype") is None:
-        kwargs["dtype"] = torch.float32
+    names = [each.name for each in op._schema.arguments]
+    given = dict(zip(names, args, strict=False)) | kwargs
+    if _is_eligible(device, args[0]) and given.get("dtype") is None:
+        given["dtype"] = torch.float32
     with torch._C._ExcludeDispatchKeyGuard(_KEY):
-        return op(*args, **kwargs)
+        return op(**given)
 
 
 def _in_widest(device: str, op: OpOverload, *args: Any, **kwargs: Any) -> Any:

@@ -43,6 +43,8 @@ _TAKES_INDICES = {
 _OWN_KERNELS = ("convolution", "_foreach_")
 
 _CPU = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
+# A device that nobody has: it runs what PyTorch does on any device without kernels of its own.
+_ANY = torch._C.DispatchKeySet(torch._C.DispatchKey.PrivateUse2)
 _libraries: list[torch.library.Library] = []
 _available = False
 _random_state: Tensor
@@ -59,6 +61,7 @@ def register() -> None:
     for op in _operations_with_kernels():
         aten.impl(op, functools.partial(_run, op), "PrivateUse1")
     aten.impl("_copy_from", _copy_from, "PrivateUse1")
+    aten.impl("_to_copy", _to_copy, "PrivateUse1")
     for overload in ("source_Storage", "source_Storage_storage_offset", "source_Tensor"):
         op = getattr(torch.ops.aten.set_, overload)
         aten.impl(op, functools.partial(_set_, op), "PrivateUse1")
@@ -272,6 +275,15 @@ def _copy_from(source: Tensor, target: Tensor, non_blocking: bool = False) -> Te
     return target
 
 
+def _to_copy(tensor: Tensor, **options: Any) -> Tensor:
+    """Convert to another type or device; what comes to the host without waiting is pinned."""
+    op = torch.ops.aten._to_copy.default
+    to_host = options.get("device") is not None and options["device"].type == "cpu"
+    if to_host and options.get("non_blocking"):
+        return _pin_memory(op(on_cpu(tensor), **options))
+    return op.redispatch(_ANY, tensor, **options)
+
+
 def _set_(op: OpOverload, tensor: Tensor, *args: Any) -> Tensor:
     return op.redispatch(_CPU, tensor, *args)
 
@@ -279,8 +291,7 @@ def _set_(op: OpOverload, tensor: Tensor, *args: Any) -> Tensor:
 def _pin_memory(tensor: Tensor, device: torch.device | None = None) -> Tensor:
     """Return a copy that counts as pinned; where there is CUDA it really is."""
     if torch.cuda.is_available():
-        other = torch._C.DispatchKeySet(torch._C.DispatchKey.PrivateUse2)  # PyTorch's own kernel
-        return torch.ops.aten._pin_memory.default.redispatch(other, tensor, torch.device("cuda"))
+        return torch.ops.aten._pin_memory.default.redispatch(_ANY, tensor, torch.device("cuda"))
     copy = tensor.clone()
     copy.untyped_storage().is_pinned_for_fake_gpu = True
     return copy
@@ -288,8 +299,7 @@ def _pin_memory(tensor: Tensor, device: torch.device | None = None) -> Tensor:
 
 def _is_pinned(tensor: Tensor, device: torch.device | None = None) -> bool:
     if torch.cuda.is_available():
-        other = torch._C.DispatchKeySet(torch._C.DispatchKey.PrivateUse2)
-        return torch.ops.aten.is_pinned.default.redispatch(other, tensor, torch.device("cuda"))
+        return torch.ops.aten.is_pinned.default.redispatch(_ANY, tensor, torch.device("cuda"))
     return hasattr(tensor.untyped_storage(), "is_pinned_for_fake_gpu")
 
 
