@@ -47,7 +47,7 @@ class ReferenceModel:
         image = torch.from_numpy(np.ascontiguousarray(resized.image.transpose(2, 0, 1)))
         found = self.model([{"image": image, "height": height, "width": width}])[0]["instances"]
         values = found.pred_boxes.tensor, found.scores, found.pred_classes, found.pred_keypoints
-        return People(*(each.numpy() for each in values))
+        return People(*(each.cpu().numpy() for each in values))
 
 
 class OnnxModel:
