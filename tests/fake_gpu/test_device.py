@@ -81,7 +81,14 @@ def test_in_place_and_out_forms_write_where_they_should():
 
 def test_numbers_do_not_change_the_type():
     low = torch.ones((), dtype=torch.bfloat16, device=DEVICE)
-    for each in (low * 2.5, 2 - low, low % 2, low**2, low.clamp(max=3.5), torch.where(low > 0, low, 0.0)):
+    for each in (
+        low * 2.5,
+        2 - low,
+        low % 2,
+        low**2,
+        low.clamp(max=3.5),
+        torch.where(low > 0, low, 0.0),
+    ):
         assert each.dtype == torch.bfloat16
     assert (torch.ones(2, dtype=torch.int32, device=DEVICE) // 2).dtype == torch.int32
 
@@ -148,7 +155,8 @@ def test_autocast_follows_cudas_lists(dtype):
         for each in (low, linear(x), x @ x, torch.einsum("bchw,bchv->bcwv", x, x), low + low):
             assert each.dtype == dtype
         for each in (
-            low.softmax(1), nn.functional.log_softmax(low, 1, dtype=None), low.exp(), low.log(), low.sum(), low.cumsum(0),
+            low.softmax(1), nn.functional.log_softmax(low, 1, dtype=None), low.exp(), low.log(),
+            low.sum(), low.cumsum(0),
             nn.functional.smooth_l1_loss(low, low), low.norm(),
             nn.functional.binary_cross_entropy_with_logits(low, low),
             nn.functional.interpolate(low, scale_factor=2.0),

@@ -23,7 +23,6 @@ from pose_project.checkpoint import PoseCheckpointer
 from pose_project.data import register_keypoint_dataset, resolve_dataset
 from pose_project.engine import PoseTrainer
 from pose_project.extras.export import Agreement, ReferenceModel
-from pose_project.extras.svd.compression import build_low_rank_head, full_box_head
 from pose_project.inference import PosePredictor, Poses
 from pose_project.modeling import decode_heatmaps
 from pose_project.modeling.acceleration import inference_model

@@ -22,10 +22,11 @@ from typing import Any
 
 import torch
 import torch.utils.backend_registration as registration
-from helpers.device_counts import note, note_operation
-from helpers.fake_autocast import register_autocast
 from torch import Tensor
 from torch._ops import OpOverload
+
+from helpers.device_counts import note, note_operation
+from helpers.fake_autocast import register_autocast
 
 DEVICE = "fakegpu"
 IS_SUPPORTED = hasattr(registration, "_setup_privateuseone_for_python_backend")
@@ -221,7 +222,7 @@ def _run(op: OpOverload, *args: Any, **kwargs: Any) -> Any:
 
 
 def _has_bare_number(op: OpOverload, args: tuple) -> bool:
-    """Return whether a number stands for a tensor, as the 2 of ``x % 2``, which Python sees bare."""
+    """Return whether a number stands for a tensor, as the 2 of ``x % 2`` does."""
     return any(isinstance(args[place], (int, float)) for place in _tensor_places(op, len(args)))
 
 

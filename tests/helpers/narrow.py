@@ -46,27 +46,46 @@ def narrow_config(name: str, *overrides: str) -> DictConfig:
         for each in loader.mapper.augmentations:
             if "short_edge_length" in each:
                 each.short_edge_length, each.max_size = 64, 96
-    _narrow_resnet(cfg.model.backbone)
-    if cfg.model.proposal_generator is not None:
-        cfg.model.proposal_generator.head.in_channels = 32
-        cfg.model.proposal_generator.update(pre_nms_topk=(200, 100), post_nms_topk=(50, 50))
-    heads = cfg.model.roi_heads
-    heads.box_head.update(fc_dims=[32])
-    heads.box_predictor.input_shape.channels = 32
-    for head, widths in (("box_head", []), ("keypoint_head", [16]), ("mask_head", [16, 16])):
-        if heads.get(head) is not None:
-            heads[head].input_shape.channels = 32
-            heads[head].conv_dims = widths
+    narrow_model(cfg.model, shallow=True)
     return cfg
 
 
-def _narrow_resnet(backbone: DictConfig) -> None:
+def narrow_model(model: DictConfig, shallow: bool) -> None:
+    """Give a model with a ResNet few channels, in place.
+
+    Args:
+        model: of a config.
+        shallow: with few proposals, and a layer where there are several; otherwise what a device is
+            asked to do stays the same, only smaller.
+    """
+    _narrow_resnet(model.backbone, shallow)
+    if model.proposal_generator is not None:
+        model.proposal_generator.head.in_channels = 32
+        if shallow:
+            model.proposal_generator.update(pre_nms_topk=(200, 100), post_nms_topk=(50, 50))
+    heads = model.roi_heads
+    heads.box_head.fc_dims = [32] * (1 if shallow else len(heads.box_head.fc_dims))
+    heads.box_predictor.input_shape.channels = 32
+    for head in (heads.get(name) for name in ("box_head", "keypoint_head", "mask_head")):
+        if head is not None:
+            head.input_shape.channels = 32
+    for head in (heads.get("keypoint_head"), heads.get("mask_head")):
+        if head is not None:  # the mask head's last is a transposed convolution
+            head.conv_dims = [16] * (2 if shallow else len(head.conv_dims))
+
+
+def _narrow_resnet(backbone: DictConfig, shallow: bool) -> None:
     stages = backbone.bottom_up.stages
     if "depth" in stages:  # Detectron2's default stages, whose widths are fixed
+        blocks = [3, 4, {50: 6, 101: 23}[stages.depth], 3]
         kept = {key: stages[key] for key in ("norm", "stride_in_1x1")}
-        stages = L(make_resnet_stages)(bottleneck_channels=None, num_groups=8, **kept)
+        stages = L(make_resnet_stages)(
+            num_blocks=blocks, bottleneck_channels=None, num_groups=8, **kept
+        )
     if "bottleneck_channels" in stages:
         stages.bottleneck_channels = [stages.num_groups] * 4
-    stages.update(num_blocks=[1] * 4, in_channels=16, out_channels=[20, 24, 28, 32])
+    if shallow:
+        stages.num_blocks = [1] * 4
+    stages.update(in_channels=16, out_channels=[20, 24, 28, 32])
     backbone.bottom_up.stages, backbone.bottom_up.stem.out_channels = stages, 16
     backbone.out_channels = 32
