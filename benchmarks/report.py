@@ -73,7 +73,7 @@ def _counts_section(record: dict[str, Any]) -> str:
 
 Ours / Detectron2's, counted in the tests on a pretended GPU, with all layers of the models but few
 channels, and ten people in each photo. *Syncs*: the host waits for a number, a size or a copy.
-*Uploads*: copies to the device that are not from pinned memory, for which CUDA waits as well.
+*Uploads*: copies to the device that are not from pinned memory: CUDA waits for them too, or may.
 *Kernels*: operations that start work there; some are several kernels of a real device.
 
 {counts_table(record["counts"])}

@@ -46,8 +46,8 @@ class Counts:
 
     Attributes:
         syncs: waits of the host for the device: for a number, a size, or a copy.
-        uploads: copies to the device for which CUDA waits as well, because they are not from pinned
-            memory with ``non_blocking``.
+        uploads: copies to the device that are not from pinned memory with ``non_blocking``: CUDA
+            waits for them as well, or may.
         kernels: operations that start work on the device. Views, empty tensors and copies from the
             host are not among them. Each counts once, though some (sort, convolution) are several
             kernels of a real device.
