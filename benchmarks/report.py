@@ -13,6 +13,7 @@ from benchmarks.compare import growth_exponent
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import atomic_path, write_text_atomic
 
+COUNTS = "device_counts.json"
 _OURS, _THEIRS = "#0072B2", "#D55E00"  # Okabe and Ito's palette
 _INTRODUCTION = """\
 # Benchmarks
@@ -32,6 +33,7 @@ linear. What was not measured on a device is not here.
 - **eval**: predictions of all photos to numbers, boxes and keypoints, Detectron2's evaluator with
   pycocotools or with its compiled one.
 - **data**: JPEGs to training batches. **startup**: whole processes up to the first iteration.
+- **counts**: how often the host waits for a device, and what it starts there; counted without one.
 
 This page is written by `python tools/benchmark.py --report docs/benchmarks.md` from the files in
 `docs/benchmarks/`; `python tools/benchmark.py --task TASK --peer PEER --json FILE` makes those.
@@ -49,15 +51,42 @@ def write_report(page: Path) -> int:
         InputError: if there are no JSON files, or one was not written by ``tools/benchmark.py``.
     """
     folder = page.with_suffix("")
-    files = sorted(folder.glob("*.json"))
+    files = sorted(set(folder.glob("*.json")) - {folder / COUNTS})
     if not files:
         raise InputError(f"no JSON files in {folder}; make them with --task TASK --json FILE")
     records = [(path, _read(path)) for path in files]  # all of them before anything is written
     sections = [_section(path, record, folder.name) for path, record in records]
     if all("CPU" in record["device"] for _, record in records):
         sections.insert(0, "No GPU has been measured yet.\n")
+    if (folder / COUNTS).exists():
+        sections.append(_counts_section(json.loads((folder / COUNTS).read_text(encoding="utf-8"))))
     write_text_atomic(page, "\n".join([_INTRODUCTION, *sections]))
     return len(files)
+
+
+def _counts_section(record: dict[str, Any]) -> str:
+    commit, torch = record.get("git_commit") or "unknown commit", record["versions"]["torch"]
+    return f"""\
+## counts against detectron2, no device
+
+`{" ".join(record["command"])}` at `{commit[:12]}`; torch {torch}.
+
+Ours / Detectron2's, counted in the tests on a pretended GPU, with all layers of the models but few
+channels, and ten people in each photo. *Syncs*: the host waits for a number, a size or a copy.
+*Uploads*: copies to the device that are not from pinned memory: CUDA waits for them too, or may.
+*Kernels*: operations that start work there; some are several kernels of a real device.
+
+{counts_table(record["counts"])}
+"""
+
+
+def counts_table(counts: dict[str, dict[str, dict[str, int]]]) -> str:
+    """Return {work: {"ours" or "detectron2": {what: number}}} as a Markdown table."""
+    rows = []
+    for work, sides in counts.items():
+        ours, theirs = sides["ours"], sides["detectron2"]
+        rows.append({"work": work, **{each: f"{ours[each]} / {theirs[each]}" for each in ours}})
+    return tabulate(rows, headers="keys", tablefmt="github")
 
 
 def _read(path: Path) -> dict[str, Any]:

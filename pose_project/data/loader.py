@@ -143,7 +143,8 @@ class TrainLoader:
             batch_sampler=self.batch_sampler,
             num_workers=self.num_workers,
             collate_fn=pack if self.num_workers else _as_list,
-            pin_memory=torch.cuda.is_available(),
+            # release 2.4 of PyTorch, the oldest here, knows accelerators by CUDA's name only
+            pin_memory=getattr(torch, "accelerator", torch.cuda).is_available(),
             worker_init_fn=_leave_interrupts_to_the_parent,
             # its own generator: by default a loader draws from the global random state
             generator=torch.Generator().manual_seed(self.dataset.seed),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from detectron2 import modeling
 from helpers.repository import ROOT
-from helpers.runs import TINY_RUN
+from helpers.runs import COMPACT, REGNET, TINY_RUN, VITDET
 
 from pose_project.data import register_keypoint_dataset, resolve_dataset
 from pose_project.engine import PoseTrainer, load_config
@@ -67,46 +67,6 @@ def test_the_slides_map_of_28(tmp_path):
     )
     assert results.keys() == {"bbox", "keypoints"}
     assert_falls(rows, "loss_keypoint")
-
-
-# The full models at a fraction of their width, from random weights.
-COMPACT = [
-    "dataloader.train.num_workers=0",
-    "dataloader.test.num_workers=0",
-    "model.backbone.out_channels=32",
-    "model.proposal_generator.head.in_channels=32",
-    "model.roi_heads.box_head.input_shape.channels=32",
-    "model.roi_heads.box_head.fc_dims=[64]",
-    "model.roi_heads.box_predictor.input_shape.channels=64",
-    "model.roi_heads.keypoint_head.input_shape.channels=32",
-    "model.roi_heads.keypoint_head.conv_dims=[16]",
-    "lr_multiplier.warmup_iters=5",
-    "optimizer.lr=0.002",
-    "train.init_checkpoint=",
-    "train.clip_grad_norm=5",
-    "train.amp.enabled=False",
-]
-REGNET = [
-    *TINY_RUN,
-    *(f"model.backbone.bottom_up.{key}" for key in ("stem_width=16", "depth=6", "w_a=8")),
-    *(f"model.backbone.bottom_up.{key}" for key in ("w_0=16", "w_m=1.5", "group_width=8")),
-    *(f"model.backbone.bottom_up.{key}" for key in ("norm=BN", "freeze_at=0")),
-]
-VITDET = [
-    *(each for each in TINY_RUN if "augmentations" not in each),
-    "dataloader.train.mapper.augmentations.1.target_height=128",
-    "dataloader.train.mapper.augmentations.1.target_width=128",
-    "dataloader.train.mapper.augmentations.1.min_scale=0.9",
-    "dataloader.train.mapper.augmentations.2.crop_size=[128,128]",
-    "dataloader.test.mapper.augmentations.0.short_edge_length=128",
-    "dataloader.test.mapper.augmentations.0.max_size=128",
-    *(f"model.backbone.net.{key}" for key in ("img_size=128", "embed_dim=32", "depth=2")),
-    *(f"model.backbone.net.{key}" for key in ("num_heads=2", "window_size=4")),
-    "model.backbone.net.window_block_indexes=[0]",
-    "model.backbone.square_pad=128",
-    "model.roi_heads.box_head.conv_dims=[32]",
-    "optimizer.params.lr_factor_func.num_layers=2",
-]
 
 
 @pytest.mark.parametrize(
