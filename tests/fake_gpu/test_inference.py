@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.data import register_keypoint_dataset, resolve_dataset
 from pose_project.engine import PoseTrainer
-from pose_project.extras.export import Agreement, ReferenceModel
+from pose_project.extras.export.agreement import Agreement
+from pose_project.extras.export.running import ReferenceModel
 from pose_project.inference import PosePredictor, Poses
 from pose_project.modeling import decode_heatmaps
 from pose_project.modeling.acceleration import inference_model
@@ -69,7 +70,7 @@ def find(model: nn.Module, photos: list[np.ndarray]) -> Callable[..., list[Insta
     """Return what is found in two photos."""
 
     def run(device: str, test_time: dict | None = None, **switches: object) -> list[Instances]:
-        settings = {**PLAIN, **switches, "answers": test_time or {}}
+        settings = {**PLAIN, **switches, "test_time": test_time or {}}
         fast = inference_model(copy.deepcopy(model).to(device), settings, COCO_PERSON)
         batch = [
             {"image": torch.from_numpy(photo.transpose(2, 0, 1).copy()), "height": 99, "width": 200}
@@ -209,7 +210,7 @@ def test_the_predictor_finds_what_it_finds_on_the_cpu(cfg, weights, photos, fake
 def predictor_on(device: str, cfg: DictConfig, weights: str, **test_time: object) -> PosePredictor:
     cfg = copy.deepcopy(cfg)
     cfg.train.device = device
-    cfg.train.inference.answers.update(test_time)
+    cfg.train.inference.test_time.update(test_time)
     return PosePredictor(cfg, weights)
 
 

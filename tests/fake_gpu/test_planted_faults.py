@@ -23,7 +23,7 @@ def model(fake_gpu: str) -> torch.nn.Module:
 
 
 def run(model: torch.nn.Module, **test_time: object) -> Counts:
-    settings = {"fold_batchnorm": False, "answers": test_time}
+    settings = {"fold_batchnorm": False, "test_time": test_time}
     fast = inference_model(model, settings, COCO_PERSON)
     with counting() as counts:
         fast([dict(each) for each in PHOTOS])
