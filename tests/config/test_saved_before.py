@@ -56,7 +56,7 @@ def test_settings_are_those_of_the_config_today():
 
 
 def test_a_saved_run_trains_and_is_evaluated(tmp_path):
-    old_key = "train.inference.test_time.flip=True"
+    old_key = "train.inference.answers.flip=True"
     cfg = load_config(str(SAVED), [*SMALL, f"train.output_dir={tmp_path}", old_key])
     assert cfg.train.inference.test_time.flip is True
     trainer = PoseTrainer(cfg)
@@ -69,15 +69,15 @@ def test_a_renamed_key_is_named_once(tmp_path, caplog):
     content = yaml.safe_load(SAVED.read_text())
     content["train"]["inference"]["answers"]["scales"] = [0.7]
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
-    overrides = ["train.inference.test_time={flip: True}", "train.inference.test_time.rescore=True"]
+    overrides = ["train.inference.answers={flip: True}", "train.inference.answers.rescore=True"]
     options = load_config(str(tmp_path / "config.yaml"), overrides).train.inference.test_time
     assert (options.flip, options.rescore, options.scales) == (True, True, [0.7])
-    assert caplog.messages == ["train.inference.test_time is now called train.inference.test_time."]
+    assert caplog.messages == ["train.inference.answers is now called train.inference.test_time."]
 
 
 def test_a_wrong_key_under_a_renamed_one_is_refused():
     with pytest.raises(InputError, match="did you mean train.inference.test_time.flip"):
-        load_config(str(SAVED), ["train.inference.test_time.flop=True"])
+        load_config(str(SAVED), ["train.inference.answers.flop=True"])
 
 
 def test_keys_that_came_later_have_their_defaults(tmp_path):
