@@ -99,15 +99,21 @@ def note_operation(op: OpOverload, masks: int) -> None:
         op: as the dispatcher calls it.
         masks: boolean tensors among its indices; a device counts each one's elements first.
     """
+    if not _open:
+        return
     name = op._schema.name
     for _ in range(masks):
         note("syncs", "mask")
         note("kernels", "aten::nonzero")
     if name in _WAITING:
         note("syncs", _WAITING[name])
-    is_view = any(each.alias_info and not each.alias_info.is_write for each in op._schema.returns)
-    if not is_view and name not in _EMPTY:
+    if not is_view(op) and name not in _EMPTY:
         note("kernels", name)
+
+
+def is_view(op: OpOverload) -> bool:
+    """Return whether an operation only looks at memory in another way."""
+    return any(each.alias_info and not each.alias_info.is_write for each in op._schema.returns)
 
 
 def _source_line() -> str:

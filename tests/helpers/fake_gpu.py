@@ -16,8 +16,9 @@ memory, cuDNN's choice of algorithms, and ``torch.Generator(device="fakegpu")``,
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ import torch.utils.backend_registration as registration
 from torch import Tensor
 from torch._ops import OpOverload
 
-from helpers.device_counts import note, note_operation
+from helpers.device_counts import is_view, note, note_operation
 from helpers.fake_autocast import register_autocast
 
 DEVICE = "fakegpu"
@@ -33,12 +34,12 @@ IS_SUPPORTED = hasattr(registration, "_setup_privateuseone_for_python_backend")
 
 # Operations that take CPU tensors beside the device's: any that is pointwise takes 0-dim ones.
 _TAKES_SCALARS = {"aten::masked_fill", "aten::masked_fill_", "aten::fill_", "aten::floor_divide"}
-_TAKES_INDICES = {
-    "aten::index": 1,
-    "aten::_unsafe_index": 1,
-    "aten::index_put": 1,
-    "aten::index_put_": 1,
-    "aten::_index_put_impl_": 1,
+_TAKES_INDICES = {  # as the second argument
+    "aten::index",
+    "aten::_unsafe_index",
+    "aten::index_put",
+    "aten::index_put_",
+    "aten::_index_put_impl_",
 }
 # Composite on the CPU, one kernel (or one call of cuDNN) on CUDA.
 _OWN_KERNELS = ("convolution", "_foreach_")
@@ -186,79 +187,105 @@ def _storage_over(memory: torch.UntypedStorage) -> torch.UntypedStorage:
 
 def _run(op: OpOverload, *args: Any, **kwargs: Any) -> Any:
     """Run an operation on CPU tensors over the same memory."""
-    tensors = list(_tensors_in((args, kwargs)))
-    fakes = [each for each in tensors if is_fake(each)]
-    _refuse_mixed_devices(op, args, kwargs, tensors)
-    note_operation(op, masks=_masks_among_indices(op, args))
-    values = {id(each): on_cpu(each) for each in fakes}
-    storages = {_memory_of(each)._cdata: each for each in map(Tensor.untyped_storage, fakes)}
+    facts = _facts_of(op)
+    fakes: dict[int, Tensor] = {}
+    values: dict[int, Tensor] = {}  # by the same keys, on the CPU
+    others: list[Tensor] = []
 
     def to_cpu(value: Any) -> Any:
         if isinstance(value, Tensor):
-            return values.get(id(value), value)
-        if isinstance(value, torch.device):
-            return torch.device("cpu")
-        return value
+            key = id(value)
+            if value.is_cpu:
+                others.append(value)
+                return value
+            if key not in fakes:
+                fakes[key], values[key] = value, on_cpu(value)
+            return values[key]
+        if isinstance(value, (list, tuple)):
+            return [to_cpu(each) for each in value]
+        return torch.device("cpu") if isinstance(value, torch.device) else value
 
     kwargs.pop("pin_memory", None)
-    is_random = torch.Tag.nondeterministic_seeded in op.tags
-    with torch._C._AutoDispatchBelowAutograd(), _own_random_state() if is_random else nullcontext():
-        call = op.overloadpacket if _has_bare_number(op, args) else op
-        output = call(*_map(to_cpu, args), **_map(to_cpu, kwargs))
-
-    written = {id(values[id(each)]): each for each in fakes}
-    for each in fakes:  # what out= and in-place operations have given another shape
-        after = values[id(each)]
-        if after.shape != each.shape or after.stride() != each.stride():
-            _lay_out(each, after, _storage_over(after.untyped_storage()))
+    inputs, options = to_cpu(args), {key: to_cpu(value) for key, value in kwargs.items()}
+    _refuse_mixed_devices(facts, args, kwargs, others)
+    note_operation(op, masks=_masks_among_indices(args) if facts.takes_indices else 0)
+    # a number may stand for a tensor, as the 2 of ``x % 2`` does: another overload takes it
+    is_number = any(isinstance(args[at], (int, float)) for at in facts.tensors if at < len(args))
+    random_state = _own_random_state() if facts.is_random else nullcontext()
+    with torch._C._AutoDispatchBelowAutograd(), random_state:
+        output = (op.overloadpacket if is_number else op)(*inputs, **options)
+    for key, fake in fakes.items():  # what out= and in-place forms have given another shape
+        after = values[key]
+        if after.shape != fake.shape or after.stride() != fake.stride():
+            _lay_out(fake, after, _storage_over(after.untyped_storage()))
+    written = {id(values[key]): fake for key, fake in fakes.items()}
+    storages = {}
+    if facts.is_view:
+        storages = {values[key].untyped_storage()._cdata: fake for key, fake in fakes.items()}
 
     def to_device(value: Any) -> Any:
-        if not isinstance(value, Tensor):
-            return value
-        known = storages.get(value.untyped_storage()._cdata)
-        return written[id(value)] if id(value) in written else on_device(value, known)
+        if isinstance(value, (list, tuple)):
+            return type(value)(to_device(each) for each in value)
+        if not isinstance(value, Tensor) or id(value) in written:
+            return written.get(id(value), value)
+        base = storages.get(value.untyped_storage()._cdata) if storages else None
+        return on_device(value, None if base is None else base.untyped_storage())
 
-    return _map(to_device, output)
+    return to_device(output)
 
 
-def _has_bare_number(op: OpOverload, args: tuple) -> bool:
-    """Return whether a number stands for a tensor, as the 2 of ``x % 2`` does."""
-    return any(isinstance(args[place], (int, float)) for place in _tensor_places(op, len(args)))
+@dataclass(frozen=True)
+class _Facts:
+    """What an operation's schema and tags say."""
+
+    name: str
+    is_random: bool
+    is_view: bool
+    takes_scalars: bool
+    takes_indices: bool
+    tensors: list[int]
+    """The places of arguments that are tensors."""
 
 
 @functools.cache
-def _tensor_places(op: OpOverload, count: int) -> list[int]:
-    arguments = op._schema.arguments[:count]
-    return [place for place, each in enumerate(arguments) if str(each.type) == "Tensor"]
+def _facts_of(op: OpOverload) -> _Facts:
+    schema = op._schema
+    takes_indices = schema.name in _TAKES_INDICES
+    return _Facts(
+        name=schema.name,
+        is_random=torch.Tag.nondeterministic_seeded in op.tags,
+        is_view=is_view(op),
+        takes_scalars=(
+            takes_indices or torch.Tag.pointwise in op.tags or schema.name in _TAKES_SCALARS
+        ),
+        takes_indices=takes_indices,
+        tensors=[at for at, each in enumerate(schema.arguments) if str(each.type) == "Tensor"],
+    )
 
 
 def _refuse_mixed_devices(
-    op: OpOverload, args: tuple, kwargs: dict[str, Any], tensors: list[Tensor]
+    facts: _Facts, args: tuple, kwargs: dict[str, Any], others: list[Tensor]
 ) -> None:
-    name = op._schema.name
     if isinstance(kwargs.get("generator"), torch.Generator):
         raise RuntimeError(f"Expected a {DEVICE!r} device type for generator but found 'cpu'")
-    others = [each for each in tensors if not is_fake(each)]
-    if name in _TAKES_INDICES and is_fake(args[0]):
-        indices = {id(each) for each in _tensors_in(args[1])}
+    if facts.takes_indices and is_fake(args[0]):
+        indices = {id(each) for each in args[1]}
         others = [each for each in others if id(each) not in indices]
-    takes_scalars = torch.Tag.pointwise in op.tags or name in _TAKES_SCALARS | set(_TAKES_INDICES)
-    if any(each.dim() > 0 or not takes_scalars for each in others):
-        found = ", ".join(f"{each.device} {list(each.shape)}" for each in tensors)
+    wrong = [each for each in others if each.dim() > 0 or not facts.takes_scalars]
+    if wrong:
         raise RuntimeError(
-            f"Expected all tensors to be on the same device, but {name} got tensors on {found}"
+            f"Expected all tensors to be on the same device, but {facts.name} got one on "
+            f"{DEVICE!r} and one of {list(wrong[0].shape)} on the CPU"
         )
 
 
-def _masks_among_indices(op: OpOverload, args: tuple) -> int:
-    if op._schema.name not in _TAKES_INDICES:
-        return 0
-    indices = list(_tensors_in(args[1]))
-    masks = [each for each in indices if each.dtype in (torch.bool, torch.uint8)]
-    for each in indices:
-        if not is_fake(each):
-            note("uploads", "index")
+def _masks_among_indices(args: tuple) -> int:
+    """Return how many masks a device has to count; note the indices that come from the CPU."""
+    indices = [each for each in args[1] if each is not None]
+    for _ in (each for each in indices if not is_fake(each)):
+        note("uploads", "index")
     is_masked_fill = len(args) > 2 and args[2].numel() == 1
+    masks = [each for each in indices if each.dtype in (torch.bool, torch.uint8)]
     return 0 if is_masked_fill else sum(map(is_fake, masks))
 
 
@@ -325,23 +352,6 @@ def _own_random_state() -> Iterator[None]:
     finally:
         _random_state = torch.get_rng_state()
         torch.set_rng_state(of_the_host)
-
-
-def _tensors_in(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (list, tuple, dict)):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _tensors_in(each)
-
-
-def _map(function: Callable[[Any], Any], value: Any) -> Any:
-    """Apply a function to each leaf of lists, tuples and dicts."""
-    if isinstance(value, (list, tuple)):
-        return type(value)(_map(function, each) for each in value)
-    if isinstance(value, dict):
-        return {key: _map(function, each) for key, each in value.items()}
-    return function(value)
 
 
 _cpu_clone = torch.UntypedStorage.clone
