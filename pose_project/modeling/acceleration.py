@@ -7,11 +7,14 @@ from typing import Any
 
 import torch
 from detectron2.layers import Conv2d, FrozenBatchNorm2d
-from detectron2.modeling.roi_heads import FastRCNNOutputLayers
+from detectron2.modeling.proposal_generator.rpn import StandardRPNHead
+from detectron2.modeling.roi_heads import FastRCNNConvFCHead, FastRCNNOutputLayers
 from detectron2.modeling.roi_heads.keypoint_head import KRCNNConvDeconvUpsampleHead
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from pose_project.modeling.fixed_shape import has_fixed_shape
+from pose_project.modeling.fixed_shape_rcnn import FixedShapeRCNN
 from pose_project.modeling.pooling import use_channels_last_pooling
 from pose_project.modeling.test_time import BetterAnswers
 from pose_project.structures import KeypointSchema
@@ -45,6 +48,9 @@ def inference_model(
 class FastInference(nn.Module):
     """A frozen copy of a model, with the same inputs and outputs.
 
+    On a GPU people and points are returned on the host, where a model of Detectron2's standard
+    parts puts them in one copy each, see :class:`FixedShapeRCNN`.
+
     Args:
         model: a Detectron2 model, such as ``GeneralizedRCNN``; it is not changed.
         fold_batchnorm: multiply the normalisation that follows a convolution into its weights.
@@ -53,6 +59,9 @@ class FastInference(nn.Module):
             only). The last layers, of boxes, scores and heatmaps, stay in float32: with eight
             bits scores tie and the highest cell moves.
         compile_backbone: compile the backbone with ``torch.compile``, once for all sizes of photos.
+        compile_heads: likewise the heads of proposals, boxes and keypoints.
+        cuda_graphs: record the kernels of sizes of photos that come again, and start them all at
+            once; a CPU has none.
 
     Raises:
         InputError: if ``dtype`` is unknown, or fp16 is asked for on a CPU.
@@ -66,6 +75,8 @@ class FastInference(nn.Module):
         channels_last: bool = True,
         dtype: str = "fp32",
         compile_backbone: bool = False,
+        compile_heads: bool = False,
+        cuda_graphs: bool = True,
     ) -> None:
         super().__init__()
         self.device_type = next(model.parameters()).device.type
@@ -77,8 +88,13 @@ class FastInference(nn.Module):
             to_channels_last(self.model)
         if self.dtype != torch.float32:
             _keep_outputs_in_float32(self.model)
+            _store_weights_as(self.model, self.dtype)
         if compile_backbone:
             self.model.backbone.compile(dynamic=True)
+        if compile_heads:
+            _compile_heads(self.model)
+        if self.device_type != "cpu":
+            self.model = _in_fixed_shapes(self.model, cuda_graphs and self.device_type == "cuda")
 
     @torch.no_grad()
     def forward(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -126,6 +142,32 @@ def _keep_outputs_in_float32(model: nn.Module) -> None:
             head.cls_score, head.bbox_pred = _InFloat32(head.cls_score), _InFloat32(head.bbox_pred)
         elif isinstance(head, KRCNNConvDeconvUpsampleHead):
             head.score_lowres = _InFloat32(head.score_lowres)
+
+
+def _store_weights_as(model: nn.Module, dtype: torch.dtype) -> None:
+    """Convert once what autocast would convert for every photo."""
+    in_float32 = {id(each.layer) for each in model.modules() if isinstance(each, _InFloat32)}
+    for layer in model.modules():
+        is_cast = isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))
+        if is_cast and id(layer) not in in_float32:
+            for parameter in layer.parameters(recurse=False):
+                parameter.data = parameter.data.to(dtype)
+
+
+def _compile_heads(model: nn.Module) -> None:
+    for part in list(model.modules()):
+        if isinstance(part, KRCNNConvDeconvUpsampleHead):
+            part.layers = torch.compile(part.layers, dynamic=True)
+        elif isinstance(part, (StandardRPNHead, FastRCNNConvFCHead)):
+            part.compile(dynamic=True)
+
+
+def _in_fixed_shapes(model: nn.Module, cuda_graphs: bool) -> nn.Module:
+    """Return a model that lets a GPU run ahead, where its parts are known; else the same one."""
+    if isinstance(model, BetterAnswers):
+        model.model = _in_fixed_shapes(model.model, cuda_graphs)
+        return model
+    return FixedShapeRCNN(model, cuda_graphs) if has_fixed_shape(model) else model
 
 
 def inference_dtype(name: str, device: str) -> torch.dtype:

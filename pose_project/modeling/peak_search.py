@@ -26,7 +26,7 @@ from pose_project.modeling.bicubic import (
 
 # A step needs about four times as much in float32. On a CPU it should stay in the caches; a GPU
 # wants few large steps.
-_PIXELS_PER_STEP, _PIXELS_PER_GPU_STEP = 500_000, 8_000_000
+_PIXELS_PER_STEP, _PIXELS_PER_GPU_STEP = 500_000, 32_000_000
 
 
 class Peaks(NamedTuple):
@@ -120,8 +120,8 @@ def peaks_of_enlarged(maps: Tensor, sizes_wh: Tensor, longest_wh: list[int]) -> 
     if len(maps) == 1 and width * height <= side**2:  # the same numbers in fewer steps
         enlarged = F.interpolate(maps, size=(height, width), mode="bicubic", align_corners=False)
     else:
-        to_rows = bicubic_matrix(sizes_wh[:, 1], height, side)
-        to_columns = bicubic_matrix(sizes_wh[:, 0], width, side)
+        both = bicubic_matrix(sizes_wh.T.flatten(), max(longest_wh), side)
+        to_columns, to_rows = both[: len(maps), :width], both[len(maps) :, :height]
         wide = maps.flatten(1, 2) @ to_columns.transpose(1, 2)
         enlarged = to_rows[:, None] @ wide.view(*maps.shape[:3], width)
     values, position = enlarged.flatten(2).max(dim=2)
