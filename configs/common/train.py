@@ -33,6 +33,10 @@ train = dict(
         dtype="fp32",
         # torch.compile of the backbone; takes a minute at the start.
         compile_backbone=False,
+        # Likewise of the heads of proposals, boxes and keypoints.
+        compile_heads=False,
+        # On a GPU, start all kernels of a photo at once where its padded size has come before.
+        cuda_graphs=True,
         # Better answers from the same weights; gains and costs: docs/answers.md.
         answers=dict(
             # Average heatmaps with those of the mirrored photo.

@@ -43,6 +43,8 @@ _SWITCHES = (
     "inference.fold_batchnorm",
     "inference.channels_last",
     "inference.compile_backbone",
+    "inference.compile_heads",
+    "inference.cuda_graphs",
     "inference.answers.flip",
     "inference.answers.subpixel",
     "inference.answers.rescore",

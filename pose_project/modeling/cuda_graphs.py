@@ -1,4 +1,4 @@
-"""CUDA graphs: hundreds of kernels started by one call, for functions of tensors of fixed shapes."""
+"""CUDA graphs: a function of tensors of fixed shapes, all of its kernels started by one call."""
 
 import logging
 from collections import Counter

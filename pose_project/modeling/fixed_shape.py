@@ -118,12 +118,10 @@ class FixedShapeDetector:
         deltas, moved, scores = torch.stack(levels, dim=1).split([4, 4, 1], dim=3)
         scores = scores[..., 0]  # (B, L, most)
         boxes = _apply_deltas(deltas, moved, self._rpn_weights, rpn.box2box_transform.scale_clamp)
-        is_finite = boxes.isfinite().all(dim=3) & scores.isfinite()
+        is_finite = _is_finite(boxes).all(dim=3) & _is_finite(scores)
         boxes = _clip(boxes, sizes_whwh[:, None, None])
         is_candidate = is_finite & _has_sides_above(boxes, rpn.min_box_size)
-        keep, is_settled = suppress(
-            boxes.flatten(0, 1), is_candidate.flatten(0, 1), rpn.nms_thresh
-        )
+        keep, is_settled = suppress(boxes.flatten(0, 1), is_candidate.flatten(0, 1), rpn.nms_thresh)
         scores = scores.masked_fill(~keep.view_as(scores), _NONE).flatten(1)
         scores, order = scores.sort(dim=1, descending=True, stable=True)
         order = order[:, : rpn.post_nms_topk[False]]
@@ -163,7 +161,7 @@ class FixedShapeDetector:
             self._box_weights,
             predictor.box2box_transform.scale_clamp,
         )  # (B, N, C, 4), or one box for all classes
-        is_finite = boxes.isfinite().flatten(2).all(dim=2) & scores.isfinite().all(dim=2)
+        is_finite = _is_finite(boxes).flatten(2).all(dim=2) & _is_finite(scores).all(dim=2)
         scores = scores[..., :-1]
         boxes = _clip(boxes, sizes_whwh[:, None, None])
         is_candidate = (is_finite & is_proposal)[..., None] & (scores > predictor.test_score_thresh)
@@ -260,6 +258,10 @@ def _apply_deltas(deltas: Tensor, boxes: Tensor, weights: Tensor, most: float) -
     centre = shift * size + centre
     half = 0.5 * (growth.clamp(max=most).exp() * size)
     return torch.cat([centre - half, centre + half], dim=-1)
+
+
+def _is_finite(x: Tensor) -> Tensor:
+    return x.abs() < torch.inf  # as isfinite, in half the kernels
 
 
 def _clip(boxes: Tensor, size_whwh: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A ``GeneralizedRCNN`` for a GPU: the host waits twice a batch, for the people and their points."""
+"""A ``GeneralizedRCNN`` for a GPU: the host waits twice a batch, for people and their points."""
 
 import threading
 from typing import Any, NamedTuple
@@ -98,10 +98,7 @@ class FixedShapeRCNN(nn.Module):
 def preprocess(model: nn.Module, batched_inputs: list[dict[str, Any]]) -> ImageList:
     """Return the normalised and padded photos; the host goes on while they are copied."""
     return model.preprocess_image(
-        [
-            {"image": each["image"].to(model.device, non_blocking=True)}
-            for each in batched_inputs
-        ]
+        [{"image": each["image"].to(model.device, non_blocking=True)} for each in batched_inputs]
     )
 
 

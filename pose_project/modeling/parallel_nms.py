@@ -14,13 +14,11 @@ on Cybernetics 2021, section III-C.) A step that changes nothing proves that the
 import torch
 from torch import Tensor
 
-_STEPS = 12
+_STEPS = 12  # photos of synthetic people need up to 10
 _PAIRS_AT_ONCE = 2**24  # of boxes: bounds the memory of a batch
 
 
-def suppress(
-    boxes: Tensor, is_candidate: Tensor, iou_threshold: float
-) -> tuple[Tensor, Tensor]:
+def suppress(boxes: Tensor, is_candidate: Tensor, iou_threshold: float) -> tuple[Tensor, Tensor]:
     """Return which boxes greedy suppression keeps, and whether that is certain.
 
     The host never waits for the device: shapes depend on shapes alone.
@@ -48,16 +46,14 @@ def suppress(
     return torch.cat(keep), torch.stack(is_settled).all()
 
 
-def _suppress(
-    boxes: Tensor, is_candidate: Tensor, iou_threshold: float
-) -> tuple[Tensor, Tensor]:
+def _suppress(boxes: Tensor, is_candidate: Tensor, iou_threshold: float) -> tuple[Tensor, Tensor]:
     overlaps = _pairwise_iou(boxes) > iou_threshold
     removes = (overlaps.tril(-1) & is_candidate[:, None]).float()
-    before = keep = torch.ones_like(removes[..., :1])
+    before = keep = removes.new_ones(*is_candidate.shape, 1)
     for _ in range(_STEPS):
         # counts of zeros and ones: 0 is exactly 0 in any precision
         before, keep = keep, torch.bmm(removes, keep).eq_(0)
-    return (keep[..., 0] > 0) & is_candidate, (keep == before).all()
+    return (keep.squeeze(2) > 0) & is_candidate, (keep == before).all()
 
 
 def _pairwise_iou(boxes: Tensor) -> Tensor:
