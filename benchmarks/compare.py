@@ -102,11 +102,10 @@ def compare(
 ) -> Comparison:
     """Run both in turn and compare.
 
-    The first run of each warms up and gives the outputs and the memory; it is not timed. On a GPU
-    that one is without TF32, by which PyTorch rounds convolutions to ten bits if not told
-    otherwise: outputs are judged in float32, times are those of PyTorch's settings. Then they run
-    in pairs, each pair in the other order than the one before, so that what slows the machine down
-    slows both.
+    The first run of each warms up and gives the outputs and the memory; it is not timed. Then they
+    run in pairs, each pair in the other order than the one before, so that what slows the machine
+    down slows both. On a GPU a run before them gives the outputs, without TF32, by which PyTorch
+    rounds convolutions to ten bits if not told otherwise.
 
     Args:
         case: what is measured.
@@ -118,11 +117,18 @@ def compare(
         device: where they run; it is waited for.
         seconds: go on with pairs so long; at least three, at most 21.
     """
-    with without_tf32():
+    if device.type == "cuda":
+        with without_tf32():
+            outputs = ours(), theirs()
+        torch.cuda.empty_cache()  # algorithms without TF32 may have taken gigabytes
+        ours_mb, theirs_mb = (peak_memory_mb(each, device)[1] for each in (ours, theirs))
+    else:
         our_output, ours_mb = peak_memory_mb(ours, device)
         their_output, theirs_mb = peak_memory_mb(theirs, device)
-    differences = difference(our_output, their_output)
-    del our_output, their_output
+        outputs = our_output, their_output
+        del our_output, their_output
+    differences = difference(*outputs)
+    del outputs
     for _ in range(_GPU_WARM_UPS if device.type == "cuda" else 0):
         ours(), theirs()
     our_times: list[float] = []

@@ -64,7 +64,8 @@ def measure_training(
     """Yield one comparison for each way to train and each size.
 
     Losses may differ by 1e-2: where rounding takes a proposal over an IoU threshold, another one is
-    sampled in its place.
+    sampled in its place. On a GPU, whose kernels round differently in each memory layout, the
+    number of candidates changes and with it the whole sample; there they are told, not judged.
 
     Both sides have the same weights and photos, on the host at the start of a step as a loader
     leaves them, and the same random numbers.
@@ -104,7 +105,7 @@ def measure_training(
                 {grows: work.pop(grows), **work, "people": _PEOPLE},
                 partial(_step, our_step),
                 partial(_step, their_step),
-                partial(_difference, bound=1e-2 if case.amp_dtype is None else 0.1),
+                partial(_difference, bound=_bound(case, device)),
                 device,
                 seconds=_SECONDS if seconds is None else seconds,
             )
@@ -146,6 +147,14 @@ def _step(trainer: SimpleTrainer) -> dict[str, float]:
         return {name: value for name, (value, _) in storage.latest().items() if "loss" in name}
 
 
-def _difference(ours: dict[str, float], theirs: dict[str, float], bound: float) -> list[Difference]:
+def _bound(case: Case, device: torch.device) -> float | None:
+    if device.type == "cuda":
+        return None
+    return 1e-2 if case.amp_dtype is None else 0.1
+
+
+def _difference(
+    ours: dict[str, float], theirs: dict[str, float], bound: float | None
+) -> list[Difference]:
     apart = [abs(ours[name] - value) / max(abs(value), 1e-2) for name, value in theirs.items()]
     return [Difference("losses, relative", max(apart), bound)]

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from pose_project.modeling.peak_search import (
+    PIXELS_PER_STEP,
     Peaks,
     improve_peaks,
     peaks_by_search,
+    peaks_in_large_steps,
     peaks_of_enlarged,
-    pixels_per_step,
 )
 
 _MAPS_PER_CHUNK = 256  # what fits into a CPU's caches
@@ -100,32 +101,30 @@ def _highest_pixels(logits: Tensor, sizes_wh: Tensor, known_wh: Tensor) -> Peaks
     )
     if logits.numel() == 0:
         return peaks
+    if logits.device.type != "cpu":
+        return peaks_in_large_steps(logits, sizes_wh, known_wh)
     longest_wh = known_wh.amax(dim=0).tolist()
-    is_on_cpu = logits.device.type == "cpu"
-    few = _FEW_PIXELS if is_on_cpu else pixels_per_step(logits.device)
-    if num_people * num_keypoints * math.prod(longest_wh) <= few:
+    if num_people * num_keypoints * math.prod(longest_wh) <= _FEW_PIXELS:
         return peaks_of_enlarged(logits, sizes_wh, longest_wh)
     longest = known_wh.amax(dim=1)
     by_size = longest.argsort()
     is_small = (known_wh.prod(dim=1) < _SMALL_AREA * side**2) | (known_wh.amin(dim=1) < side)
-    is_small = is_small[by_size] if is_on_cpu else torch.ones(num_people, dtype=torch.bool)
+    is_small = is_small[by_size]
     whole = [by_size[is_small]]
-    for chunk in _split_by_maps(by_size[~is_small], num_keypoints):
-        people = chunk.to(logits.device, non_blocking=True)
-        longest_wh = known_wh[chunk].amax(dim=0).tolist()
+    for people in _split_by_maps(by_size[~is_small], num_keypoints):
+        longest_wh = known_wh[people].amax(dim=0).tolist()
         found, is_open = _search(logits[people], sizes_wh[people], longest_wh)
         peaks.values[people], peaks.pixels[people] = found
-        whole.append(chunk[is_open])
-    for chunk in _split_by_pixels(torch.cat(whole), longest, num_keypoints, logits.device):
-        people = chunk.to(logits.device, non_blocking=True)
-        longest_wh = known_wh[chunk].amax(dim=0).tolist()
+        whole.append(people[is_open])
+    for people in _split_by_pixels(torch.cat(whole), longest, num_keypoints):
+        longest_wh = known_wh[people].amax(dim=0).tolist()
         found = peaks_of_enlarged(logits[people], sizes_wh[people], longest_wh)
         peaks.values[people], peaks.pixels[people] = found
     return peaks
 
 
 def _search(logits: Tensor, sizes_wh: Tensor, longest_wh: list[int]) -> tuple[Peaks, Tensor]:
-    """Return the peaks of a chunk of people, and (R,) bool on the CPU: whose are not final."""
+    """Return the peaks of a chunk of people, and (R,) bool: whose are not final."""
     num_people, num_keypoints, side, _ = logits.shape
     maps = logits.flatten(0, 1)
     map_sizes_wh = sizes_wh.repeat_interleave(num_keypoints, dim=0)
@@ -136,7 +135,7 @@ def _search(logits: Tensor, sizes_wh: Tensor, longest_wh: list[int]) -> tuple[Pe
         person_of = cells.map_of // num_keypoints
         has_too_many = person_of.bincount(minlength=num_people) > most
         cells = cells.select(~has_too_many[person_of])
-        is_open = has_too_many.cpu()
+        is_open = has_too_many
     peaks = improve_peaks(maps, map_sizes_wh, longest_wh, peaks, cells)
     shape = (num_people, num_keypoints)
     return Peaks(peaks.values.view(shape), peaks.pixels.view(*shape, 2)), is_open
@@ -147,20 +146,17 @@ def _split_by_maps(people: Tensor, num_keypoints: int) -> Iterator[Tensor]:
     return (each for each in people.split(at_once) if len(each))
 
 
-def _split_by_pixels(
-    people: Tensor, longest: Tensor, num_keypoints: int, device: torch.device
-) -> Iterator[Tensor]:
+def _split_by_pixels(people: Tensor, longest: Tensor, num_keypoints: int) -> Iterator[Tensor]:
     """Yield people of similar size, so many that their enlarged maps fill one step, or one person.
 
     Args:
         people: numbers of people.
         longest: (R,) the longer side of everyone.
         num_keypoints: K.
-        device: where they will be enlarged.
     """
     people = people[longest[people].argsort()]
     # within a chunk all are padded to the largest, so sizes may differ by sqrt(2) at most
     octave = (2 * longest[people].double().log2()).ceil()
-    step = (num_keypoints * octave.exp2()).cumsum(0) // pixels_per_step(device)
+    step = (num_keypoints * octave.exp2()).cumsum(0) // PIXELS_PER_STEP
     _, counts = torch.stack([octave, step]).unique_consecutive(dim=1, return_counts=True)
     return iter(people.split(counts.tolist())) if len(people) else iter(())
