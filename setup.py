@@ -44,6 +44,8 @@ setup(
         "proposals": ["scikit-image>=0.24"],
         # report.html of the analysis
         "report": ["jinja2>=3.1", "plotly>=6"],
+        # photos of phones, HEIC
+        "heif": ["pi-heif>=0.22"],
         # videos into and out of tools/predict.py
         "video": ["av>=14"],
         # tools/serve.py

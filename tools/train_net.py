@@ -70,9 +70,9 @@ def evaluate(cfg: DictConfig) -> None:
     check_train_settings(cfg.train)
     cfg.train.device = resolve_device(cfg.train.device)
     model = PoseTrainer.build_model(cfg)
-    check_evaluation(cfg, model)
+    loader, evaluator = check_evaluation(cfg, model)
     PoseCheckpointer(model).load(cfg.train.init_checkpoint, checkpointables=[], complete=True)
-    explain(cfg, PoseTrainer.test(cfg, model))
+    explain(cfg, PoseTrainer.test(cfg, model, evaluator, loader))
 
 
 def explain(cfg: DictConfig, results: dict[str, dict[str, float]] | None) -> None:

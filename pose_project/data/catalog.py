@@ -1,31 +1,38 @@
 """Datasets by name: registration, files, schema, and the dicts that training reads.
 
-Four kinds of names work everywhere: those registered with :func:`register_keypoint_dataset`,
-Detectron2's own ``keypoints_coco_2017_*``, ``<annotations>.json@<folder of photos>``, and
-``synthetic_<level>_<split>_<photos>``, generated when first used.
+Names that work everywhere: those registered with :func:`register_keypoint_dataset` or in
+Detectron2's ``DatasetCatalog``, its own ``keypoints_coco_2017_*``,
+``<annotations>.json@<folder of images>``, and those of a :class:`DatasetFamily`.
 """
 
 import difflib
+import importlib
+import importlib.util
+import itertools
 import logging
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from detectron2.data import DatasetCatalog, MetadataCatalog, get_detection_dataset_dicts
-from detectron2.data.datasets.coco import load_coco_json
+from detectron2.data import DatasetCatalog, MetadataCatalog, detection_utils
+from detectron2.data.build import (
+    filter_images_with_few_keypoints,
+    filter_images_with_only_crowd_annotations,
+    print_instances_class_histogram,
+)
 
 from pose_project.data.annotation_files import (
     MALFORMED,
-    completed_file,
     keypoint_categories,
+    load_annotations,
     read_schema,
 )
+from pose_project.data.dataset_dicts import to_dataset_dicts
 from pose_project.data.proposal_files import add_proposals
-from pose_project.data.validation import check_dataset_dicts, check_keypoints
-from pose_project.structures import COCO_PERSON, KeypointSchema
+from pose_project.data.validation import check_dataset_dicts
+from pose_project.structures import KeypointSchema
 from pose_project.structures.schema import ESTIMATED_SIGMA
 from pose_project.utils.errors import InputError
 from pose_project.utils.json_files import collection_paused
@@ -37,7 +44,31 @@ _WHERE_COCO_IS = (
     "coco/val2017 (tools/prepare_coco.py fetches them)"
 )
 _PATH_NAME = re.compile(r"(.*?\.json|[^@]*)@(.*)")
-_SYNTHETIC_NAME = re.compile(r"synthetic_([a-z]+)_(train|val)_(\d+)")
+_DETECTRON2_NAME = re.compile(r"keypoints_coco_20\d\d_.*")
+_EXTRAS = "pose_project.extras"
+
+
+@dataclass(frozen=True)
+class DatasetFamily:
+    """Datasets whose names follow a pattern and which are made, or found, when first used.
+
+    Args:
+        pattern: of the whole name.
+        register: is given the match, makes the dataset and registers its name.
+        categories: what a model trained on any of them predicts, as in a COCO JSON.
+    """
+
+    pattern: re.Pattern[str]
+    register: Callable[[re.Match[str]], None]
+    categories: tuple[dict[str, Any], ...]
+
+
+_FAMILIES: list[DatasetFamily] = []
+
+
+def register_dataset_family(family: DatasetFamily) -> None:
+    """Make the names of a family known; an extra does so in its module ``datasets``."""
+    _FAMILIES.append(family)
 
 
 def register_keypoint_dataset(
@@ -65,7 +96,7 @@ def register_keypoint_dataset(
                 f"{known.get('image_root')}; choose another name"
             )
         return
-    DatasetCatalog.register(name, lambda: _load_people(name, json_file, image_root))
+    DatasetCatalog.register(name, lambda: _load_coco(name))
     metadata = MetadataCatalog.get(name)
     metadata.set(json_file=json_file, image_root=image_root, evaluator_type="coco")
     if schema is not None:
@@ -75,20 +106,15 @@ def register_keypoint_dataset(
 def resolve_dataset(name: str) -> Any:
     """Return the ``MetadataCatalog`` entry of a dataset whose files are there.
 
-    Synthetic photos are generated if they are not in the cache yet.
+    Datasets of a family are made if they are not there yet.
 
     Raises:
         InputError: if the name is unknown or a file of the dataset is missing.
     """
-    synthetic = _SYNTHETIC_NAME.fullmatch(name)
-    if synthetic and name not in DatasetCatalog:
-        # here, since who has photos of their own need not wait for its modules
-        from pose_project.extras.synthetic import ensure_synthetic_dataset
-
-        level, split, num_photos = synthetic.groups()
-        root = ensure_synthetic_dataset(level, split, int(num_photos))
-        json_file = root / "annotations" / f"person_keypoints_{split}2017.json"
-        register_keypoint_dataset(name, json_file, root / f"{split}2017")
+    if name not in DatasetCatalog:
+        family, match = _family_of(name)
+        if family is not None:
+            family.register(match)
     path = _PATH_NAME.fullmatch(name)
     if path and name not in DatasetCatalog:
         json_file, image_root = path.groups()
@@ -134,14 +160,15 @@ def get_categories(dataset_name: str) -> list[dict[str, Any]]:
     """Return what a model trained on a dataset predicts, as ``categories`` of a COCO JSON.
 
     They are in the order of the model's classes. Where Detectron2's metadata know the keypoints,
-    and for synthetic photos, nothing has to be there; otherwise the annotations are read.
+    and for families of datasets, nothing has to be there; otherwise the annotations are read.
 
     Raises:
         InputError: if the dataset is unknown, or its annotations are missing and needed.
     """
-    if _SYNTHETIC_NAME.fullmatch(dataset_name):
-        return [COCO_PERSON.to_coco_category(1, "person")]
     known = dataset_name in DatasetCatalog
+    family, _ = (None, None) if known else _family_of(dataset_name)
+    if family is not None:
+        return list(family.categories)
     metadata = MetadataCatalog.get(dataset_name) if known else resolve_dataset(dataset_name)
     classes = metadata.get("thing_classes", ())
     if len(classes) == 1 and metadata.get("keypoint_names") is not None:
@@ -210,19 +237,72 @@ def get_dataset_dicts(
                 get_dataset_dicts(name, filter_empty, min_keypoints), file, name
             )
         ]
-    num_keypoints = get_schema(names).num_keypoints
+    schema = get_schema(names)
     try:
         with collection_paused():
-            dicts = get_detection_dataset_dicts(
-                names, filter_empty=filter_empty, min_keypoints=min_keypoints
-            )
-            check_dataset_dicts(", ".join(names), dicts, num_keypoints)
-        return dicts
+            loaded = [_load_dicts(name, schema.num_keypoints) for name in names]
+            dicts = _filter(names, loaded, filter_empty, min_keypoints)
     except InputError:
         raise
     except (AssertionError, *MALFORMED) as error:
         reason = str(error) or type(error).__name__
         raise InputError(f"datasets {names} cannot be used: {reason}") from error
+    if not dicts:
+        raise InputError(f"datasets {names} cannot be used: nobody in them can be trained on")
+    return dicts
+
+
+def _load_dicts(name: str, num_keypoints: int) -> list[dict[str, Any]]:
+    """Return all dicts of one dataset; Detectron2's own names are read as ours are."""
+    if _DETECTRON2_NAME.fullmatch(name):
+        dicts = _load_coco(name)
+    else:
+        dicts = DatasetCatalog.get(name)
+        check_dataset_dicts(name, dicts, num_keypoints)
+    if not dicts:
+        raise InputError(f"dataset {name!r} has no images")
+    return dicts
+
+
+def _filter(
+    names: list[str],
+    loaded: list[list[dict[str, Any]]],
+    filter_empty: bool,
+    min_keypoints: int,
+) -> list[dict[str, Any]]:
+    """Return the images to use of all datasets, as ``get_detection_dataset_dicts`` does."""
+    dicts = list(itertools.chain.from_iterable(loaded))
+    if "annotations" not in dicts[0]:
+        return dicts
+    if filter_empty:
+        dicts = filter_images_with_only_crowd_annotations(dicts)
+    if min_keypoints > 0:
+        dicts = filter_images_with_few_keypoints(dicts, min_keypoints)
+    classes = MetadataCatalog.get(names[0]).get("thing_classes")
+    if classes is not None:
+        detection_utils.check_metadata_consistency("thing_classes", names)
+        if dicts:
+            print_instances_class_histogram(dicts, classes)
+    return dicts
+
+
+def _family_of(name: str) -> tuple[DatasetFamily, re.Match[str]] | tuple[None, None]:
+    """Return the family that a name belongs to, and how."""
+    _import_families()
+    for family in _FAMILIES:
+        match = family.pattern.fullmatch(name)
+        if match:
+            return family, match
+    return None, None
+
+
+def _import_families() -> None:
+    """Import the module ``datasets`` of every extra that has one: there it registers itself."""
+    if importlib.util.find_spec(_EXTRAS) is None:
+        return
+    (folder,) = importlib.import_module(_EXTRAS).__path__
+    for module in sorted(Path(folder).glob("*/datasets.py")):
+        importlib.import_module(f"{_EXTRAS}.{module.parent.name}.datasets")
 
 
 def _for_training(schema: KeypointSchema) -> KeypointSchema:
@@ -245,43 +325,15 @@ def _schema_of(name: str) -> KeypointSchema:
     return KeypointSchema.from_metadata(metadata)
 
 
-def _load_people(name: str, json_file: str, image_root: str) -> list[dict[str, Any]]:
+def _load_coco(name: str) -> list[dict[str, Any]]:
     """Return Detectron2's dicts with the categories that have keypoints, numbered from 0."""
-    categories = keypoint_categories(json_file)
-    contiguous = {each["id"]: index for index, each in enumerate(categories)}
-    MetadataCatalog.get(name).set(
+    metadata = MetadataCatalog.get(name)
+    annotations = load_annotations(metadata.json_file)
+    categories = keypoint_categories(metadata.json_file)
+    metadata.set(
         thing_classes=[str(each.get("name", each["id"])) for each in categories],
-        thing_dataset_id_to_contiguous_id=contiguous,
+        thing_dataset_id_to_contiguous_id={
+            each["id"]: index for index, each in enumerate(categories)
+        },
     )
-    try:
-        with completed_file(json_file) as path:
-            dicts = load_coco_json(path, image_root)
-    except (AssertionError, *MALFORMED) as error:
-        raise InputError(f"{json_file} is not in COCO's format: {error!r}") from error
-    for photo in dicts:
-        kept = [each for each in photo["annotations"] if each["category_id"] in contiguous]
-        for each in kept:
-            each["category_id"] = contiguous[each["category_id"]]
-        photo["annotations"] = kept
-    schema = _schema_of(name)
-    if schema.categories:
-        _spread_keypoints(json_file, dicts, schema)
-    return dicts
-
-
-def _spread_keypoints(json_file: str, dicts: list[dict[str, Any]], schema: KeypointSchema) -> None:
-    """Put each instance's keypoints into its rows of the union; the others are unlabelled."""
-    rows = [schema.class_rows(index) for index in range(len(schema.categories))]
-    for annotation in (each for photo in dicts for each in photo["annotations"]):
-        values = annotation.get("keypoints")
-        if not values:
-            continue
-        category = annotation["category_id"]
-        check_keypoints(
-            f"{json_file}: annotation of {schema.categories[category][0]!r}",
-            values,
-            len(rows[category]),
-        )
-        spread = np.zeros((schema.num_keypoints, 3))
-        spread[list(rows[category])] = np.reshape(values, (-1, 3))
-        annotation["keypoints"] = spread.flatten().tolist()
+    return to_dataset_dicts(annotations, metadata.image_root, _schema_of(name))

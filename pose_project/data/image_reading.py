@@ -3,6 +3,7 @@
 import io
 import itertools
 import re
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -11,6 +12,7 @@ from detectron2.data import detection_utils
 from detectron2.utils.file_io import PathManager
 from PIL import Image, UnidentifiedImageError
 
+from pose_project.data.image_files import missing_decoder, to_eight_bits
 from pose_project.utils.errors import UnreadablePhotoError
 
 _START, _END, _SCAN, _RESTART_INTERVAL = 0xD8, 0xD9, 0xDA, 0xDD  # JPEG's markers follow a 0xFF
@@ -41,7 +43,7 @@ def read_photo(photo: dict[str, Any], image_format: str) -> np.ndarray:
             image = decode_photo(stream.read(), image_format)
         detection_utils.check_image_size(photo, image)
     except UnidentifiedImageError as error:  # its text is about an object in memory
-        reason = "it is no photo of a known kind"
+        reason = missing_decoder(Path(photo["file_name"])) or "it is not a photo of a known kind"
         raise UnreadablePhotoError(f"{photo['file_name']} cannot be used: {reason}") from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         reason = " ".join(str(error).split())
@@ -65,7 +67,7 @@ def decode_photo(data: bytes, image_format: str) -> np.ndarray:
     image = _decode_common_jpeg(data, image_format)
     if image is None:  # what Detectron2's read_image does with an opened file
         with Image.open(io.BytesIO(data)) as photo:
-            turned = detection_utils._apply_exif_orientation(photo)
+            turned = detection_utils._apply_exif_orientation(to_eight_bits(photo))
             image = detection_utils.convert_PIL_to_numpy(turned, image_format)
     return image
 

@@ -124,7 +124,7 @@ class KeypointMapper:
     ) -> Instances:
         """Return those of whom something is left, in the space after ``transforms``."""
         picture_hw = augmented.image.shape[:2]
-        region = None if augmented.is_whole else augmented.region
+        region = augmented.region
         if self.use_instance_mask or region is not None:  # the masks are looked at
             _check_mask_sizes(people, photo_hw, file_name)
         linear = linear_part(transforms, photo_hw)

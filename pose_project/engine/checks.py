@@ -2,6 +2,7 @@
 
 import math
 from numbers import Integral, Real
+from typing import Any
 
 import torch
 from detectron2.data import MetadataCatalog
@@ -119,12 +120,16 @@ def check_proposals(cfg: DictConfig, model: nn.Module, loader: str) -> None:
         )
 
 
-def check_evaluation(cfg: DictConfig, model: nn.Module) -> None:
-    """Raise ``InputError`` now for what would otherwise fail after hours, at the evaluation."""
+def check_evaluation(cfg: DictConfig, model: nn.Module) -> tuple[Any, Any]:
+    """Return ``dataloader.test`` and ``dataloader.evaluator``, once they fit the model.
+
+    Raises:
+        InputError: now for what would otherwise fail after hours, at the evaluation.
+    """
     check_proposals(cfg, model, "test")
-    build(cfg, "dataloader.test")
-    build(cfg, "dataloader.evaluator")
+    loader, evaluator = build(cfg, "dataloader.test"), build(cfg, "dataloader.evaluator")
     check_fit(model, cfg.dataloader.test.dataset.names)
+    return loader, evaluator
 
 
 def _check_best_metric(name: str) -> None:

@@ -2,15 +2,18 @@
 
 import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from detectron2.config import instantiate
 from detectron2.engine import HookBase, hooks
 from detectron2.utils import comm
 from omegaconf import DictConfig
+from torch import nn
 
+from pose_project.checkpoint import PoseCheckpointer
+from pose_project.data.loader import TrainLoader
 from pose_project.engine.hooks import (
     Checkpoints,
     EarlyStopping,
@@ -22,24 +25,29 @@ from pose_project.engine.hooks import (
     ValidationLoss,
     WeightAverage,
 )
-from pose_project.engine.launch import synchronise_buffers
-
-if TYPE_CHECKING:
-    from pose_project.engine.trainer import PoseTrainer
+from pose_project.engine.hooks.saving import Results
 
 
-def default_hooks(trainer: "PoseTrainer") -> list[HookBase]:
+def default_hooks(
+    cfg: DictConfig,
+    loader: TrainLoader,
+    checkpointer: PoseCheckpointer,
+    evaluate: Callable[[nn.Module | None], Results],
+    describe: Callable[[], dict[str, Any]],
+) -> list[HookBase]:
     """Return the hooks of a run.
 
     What measures comes first, then what writes, then the checkpoint, so that it holds everything
     about its iteration; what may end the run comes last.
 
     Args:
-        trainer: with model, loader and checkpointer; ``train`` of its config is read.
-
+        cfg: LazyConfig; ``train`` is read.
+        loader: for training.
+        checkpointer: with the model.
+        evaluate: returns the results of the trained model, and of its average if it is given one.
+        describe: returns what goes into the JSON beside a checkpoint.
     """
-    train, loader, checkpointer = trainer.lazy_cfg.train, trainer.data_loader, trainer.checkpointer
-    per_epoch = loader.iterations_per_epoch
+    train, per_epoch = cfg.train, loader.iterations_per_epoch
     eval_period = evaluation_period(train, per_epoch)
     saving = train.checkpointer
     save_period = _period(saving.period, train.checkpoint_epochs, per_epoch)
@@ -54,26 +62,20 @@ def default_hooks(trainer: "PoseTrainer") -> list[HookBase]:
         measuring.append(
             ValidationLoss(
                 checkpointer.model,
-                lambda: _labelled_test_loader(trainer.lazy_cfg),
+                lambda: _labelled_test_loader(cfg),
                 eval_period,
                 train.seed,
             )
         )
 
-    def evaluate() -> dict[str, dict[str, float]]:
-        synchronise_buffers(checkpointer.model)
-        results = {}
-        if average is not None:
-            averaged = trainer.test(trainer.lazy_cfg, average.average.module)
-            results = {f"ema/{task}": metrics for task, metrics in averaged.items()}
-        trainer.last_results = trainer.test(trainer.lazy_cfg, trainer.model) | results
-        return trainer.last_results
-
-    evaluation = Evaluation(evaluate, eval_period, checkpointer, train.best_metric)
+    averaged = None if average is None else average.average.module
+    evaluation = Evaluation(
+        lambda: evaluate(averaged), eval_period, checkpointer, train.best_metric
+    )
     writing: list[HookBase] = [evaluation]
     if comm.is_main_process():
         writing.append(MetricsWriter(Path(train.output_dir), train.log_period))
-    writing.append(Checkpoints(checkpointer, save_period, saving.max_to_keep, trainer.describe))
+    writing.append(Checkpoints(checkpointer, save_period, saving.max_to_keep, describe))
     ending: list[HookBase] = [StopOnSignal(checkpointer), StallWatch(train.stall_timeout)]
     if train.patience > 0:
         ending.append(EarlyStopping(evaluation, checkpointer, train.patience))

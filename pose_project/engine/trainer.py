@@ -26,6 +26,7 @@ from tqdm import tqdm
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.config.loading import build, plain_config
 from pose_project.data import get_categories, get_schema
+from pose_project.data.annotation_files import release_annotations
 from pose_project.data.loader import TrainLoader, seed_everything
 from pose_project.engine.checks import (
     check_evaluation,
@@ -35,7 +36,7 @@ from pose_project.engine.checks import (
 )
 from pose_project.engine.default_hooks import default_hooks, evaluation_period
 from pose_project.engine.hooks.drawing import draw_predictions
-from pose_project.engine.launch import distribute, resolve_device
+from pose_project.engine.launch import distribute, resolve_device, synchronise_buffers
 from pose_project.engine.train_step import TrainStep
 from pose_project.modeling.acceleration import inference_dtype, inference_model, to_channels_last
 from pose_project.utils.errors import EarlyStop, InputError, NonFiniteLossError
@@ -78,7 +79,8 @@ class PoseTrainer(DefaultTrainer):
         model = self.build_model(cfg)
         check_fit(model, cfg.dataloader.train.dataset.names)
         check_proposals(cfg, model, "train")
-        check_evaluation(cfg, model)
+        self._test_loader, self._evaluator = check_evaluation(cfg, model)
+        release_annotations()
         self.categories = get_categories(cfg.dataloader.test.dataset.names)
         optimizer = self.build_optimizer(cfg, model)
         self._trainer = TrainStep(
@@ -142,7 +144,7 @@ class PoseTrainer(DefaultTrainer):
         )
         if self.start_iter >= self.max_iter:
             logger.info("This run is complete; evaluating it once more.")
-            self.last_results = self.test(self.lazy_cfg, self.model)
+            self.evaluate()
             if not (Path(self.lazy_cfg.train.output_dir) / "model_final.pth").exists():
                 # its last evaluation had failed
                 self.checkpointer.save(
@@ -158,7 +160,24 @@ class PoseTrainer(DefaultTrainer):
 
     def build_hooks(self) -> list[HookBase]:
         """Return the hooks of a run; see ``default_hooks``."""
-        return default_hooks(self)
+        return default_hooks(
+            self.lazy_cfg, self.data_loader, self.checkpointer, self.evaluate, self.describe
+        )
+
+    def evaluate(self, averaged: nn.Module | None = None) -> dict[str, dict[str, float]]:
+        """Return the results of the model as it is now, and keep them as ``last_results``.
+
+        Args:
+            averaged: the average of its weights; its tasks are named ``ema/<task>``.
+        """
+        synchronise_buffers(self.checkpointer.model)
+        parts = {"evaluators": self._evaluator, "loader": self._test_loader}
+        results = {}
+        if averaged is not None:
+            of_average = self.test(self.lazy_cfg, averaged, **parts)
+            results = {f"ema/{task}": metrics for task, metrics in of_average.items()}
+        self.last_results = self.test(self.lazy_cfg, self.model, **parts) | results
+        return self.last_results
 
     def before_train(self) -> None:
         """Keep the metrics of the last iterations in memory, where Detectron2 keeps all of them."""
@@ -233,7 +252,7 @@ class PoseTrainer(DefaultTrainer):
 
     @classmethod
     def test(
-        cls, cfg: DictConfig, model: nn.Module, evaluators: Any = None
+        cls, cfg: DictConfig, model: nn.Module, evaluators: Any = None, loader: Any = None
     ) -> dict[str, dict[str, float]]:
         """Evaluate a model on ``cfg.dataloader.test``, as ``cfg.train.inference`` says.
 
@@ -241,11 +260,12 @@ class PoseTrainer(DefaultTrainer):
             cfg: LazyConfig.
             model: with its weights; not changed.
             evaluators: instead of ``cfg.dataloader.evaluator``.
+            loader: instead of ``cfg.dataloader.test``.
 
         Returns:
             {task: {metric: percent}} in the main process.
         """
-        loader = build(cfg, "dataloader.test")
+        loader = build(cfg, "dataloader.test") if loader is None else loader
         evaluator = build(cfg, "dataloader.evaluator") if evaluators is None else evaluators
         single = model.module if isinstance(model, DistributedDataParallel) else model
         has_keypoints = getattr(getattr(single, "roi_heads", None), "keypoint_on", False)

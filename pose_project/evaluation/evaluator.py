@@ -4,20 +4,22 @@ import itertools
 import json
 import logging
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from detectron2.data import MetadataCatalog
+from detectron2.data.datasets.coco import convert_to_coco_json
 from detectron2.evaluation import COCOEvaluator
 from detectron2.utils import comm
 
 from pose_project.data import get_schema, resolve_dataset
+from pose_project.data.annotation_files import AnnotationFile, load_annotations
 from pose_project.evaluation.results import (
     Detections,
     to_dataset_categories,
     without_garbage_collection,
 )
-from pose_project.evaluation.scoring import ENGINES, Scorer, load_ground_truth
+from pose_project.evaluation.scoring import ENGINES, MAX_DETECTIONS, Scorer
 from pose_project.evaluation.tables import METRICS, format_table, stats_to_metrics
 from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
@@ -40,6 +42,8 @@ class PoseEvaluator(COCOEvaluator):
             writes nothing.
         tasks: of ``bbox segm keypoints``; by default what the ground truth and model have.
         engine: ``"hotcoco"`` or the reference, ``"pycocotools"``.
+        max_detections: people in an image whose keypoints are scored, the best by score; COCO's
+            numbers look at 20.
 
     Raises:
         InputError: if the dataset or the engine is unknown, or its annotations cannot be scored.
@@ -51,6 +55,7 @@ class PoseEvaluator(COCOEvaluator):
         output_dir: str | None = None,
         tasks: tuple[str, ...] | None = None,
         engine: str = "hotcoco",
+        max_detections: int = MAX_DETECTIONS,
     ) -> None:
         if engine not in ENGINES:
             raise InputError(f"unknown evaluation engine {engine!r}; choose one of {ENGINES}")
@@ -59,13 +64,24 @@ class PoseEvaluator(COCOEvaluator):
         unknown = set(tasks or ()) - METRICS.keys()
         if unknown:
             raise InputError(f"unknown evaluation task {unknown.pop()!r}; known: {list(METRICS)}")
-        resolve_dataset(dataset_name)
-        super().__init__(dataset_name, tasks=tasks, output_dir=output_dir, use_fast_impl=False)
+        if type(max_detections) is not int or max_detections < 1:
+            raise InputError(f"max_detections must be a whole number from 1, got {max_detections}")
+        super(COCOEvaluator, self).__init__()  # its own constructor reads the annotations again
         self.dataset_name = dataset_name
         self.engine = engine
-        if self._do_evaluation:  # what cannot be scored shows now, not after training
-            load_ground_truth(MetadataCatalog.get(dataset_name).json_file, engine)
+        self.max_detections = max_detections
+        self.annotations = _annotations_of(dataset_name, output_dir)
         self.schema = get_schema(dataset_name) if tasks is None or "keypoints" in tasks else None
+        self._tasks, self._output_dir = tasks, output_dir
+        self._distributed = True
+        self._predictions: list[Detections] = []
+        if self.annotations.has_annotations:  # what cannot be scored shows now, not after training
+            if not self.annotations.annotations:
+                raise InputError(
+                    f"{self.annotations.path} has nobody to score against: "
+                    f"{self.annotations.describe_changes() or 'its list of annotations is empty'}"
+                )
+            self._scorer([])
 
     def process(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
         """Keep the predictions of some photos.
@@ -106,7 +122,7 @@ class PoseEvaluator(COCOEvaluator):
         if self._output_dir:
             path = Path(self._output_dir) / "coco_instances_results.json"
             write_text_atomic(path, json.dumps(results))
-        if not self._do_evaluation:
+        if not self.annotations.has_annotations:
             logger.info("%s has no annotations: nothing to score.", self.dataset_name)
             return {}
         scores, scorer = {}, self._scorer(results)
@@ -116,14 +132,16 @@ class PoseEvaluator(COCOEvaluator):
             elif task == "segm":
                 # with a box the APIs would take its area, not the mask's, for small/medium/large
                 masks = [{k: v for k, v in each.items() if k != "bbox"} for each in results]
-                scores[task] = self._score(self._scorer(masks), task, img_ids)
+                scores[task] = self._score(self._scorer(masks, with_masks=True), task, img_ids)
             else:
                 scores[task] = self._score(scorer, task, img_ids)
         for name, metrics in scores.items():
-            table = format_table("keypoints" if name.startswith("keypoints") else name, metrics)
-            guessed = self._estimated and name.startswith("keypoints")
-            note = " (OKS sigmas estimated)" if guessed else ""
+            is_keypoints = name.startswith("keypoints")
+            limit = self.max_detections if is_keypoints else None
+            table = format_table("keypoints" if is_keypoints else name, metrics, limit)
+            note = " (OKS sigmas estimated)" if self._estimated and is_keypoints else ""
             logger.info("%s on %s%s:\n%s", name, self.dataset_name, note, table)
+        self._note_crowded_images()
         if self._output_dir:
             defined = {
                 task: {k: None if math.isnan(v) else v for k, v in metrics.items()}
@@ -137,6 +155,22 @@ class PoseEvaluator(COCOEvaluator):
             write_text_atomic(Path(self._output_dir) / "metrics.json", json.dumps(record, indent=2))
         return scores
 
+    def _note_crowded_images(self) -> None:
+        """Say where people are labelled that the keypoint numbers cannot see."""
+        people = Counter(
+            each["image_id"]
+            for each in self.annotations.annotations
+            if each.get("num_keypoints") and not each["iscrowd"]
+        )
+        crowded = sum(count > self.max_detections for count in people.values())
+        if crowded and self.schema is not None:
+            logger.info(
+                "%d images have more than %d labelled people: the keypoint numbers stop there; "
+                "dataloader.evaluator.max_detections=N looks at more",
+                crowded,
+                self.max_detections,
+            )
+
     @property
     def _estimated(self) -> bool:
         return self.schema is not None and self.schema.sigmas_estimated
@@ -147,8 +181,7 @@ class PoseEvaluator(COCOEvaluator):
 
     def _category_ids(self) -> dict[int, int]:
         """Return {id in the file: contiguous id} of the categories that are scored."""
-        known = MetadataCatalog.get(self.dataset_name).get("thing_dataset_id_to_contiguous_id")
-        return known or {id_: index for index, id_ in enumerate(self._coco_api.getCatIds())}
+        return {each["id"]: index for index, each in enumerate(self.annotations.categories)}
 
     def _score_categories(
         self, results: list[dict[str, Any]], img_ids: list[int] | None
@@ -170,9 +203,8 @@ class PoseEvaluator(COCOEvaluator):
             mean[metric] = sum(defined) / len(defined) if defined else math.nan
         return {"keypoints": mean, **scores}
 
-    def _scorer(self, results: list[dict[str, Any]]) -> Scorer:
-        json_file = MetadataCatalog.get(self.dataset_name).json_file
-        return Scorer(json_file, results, self.engine)
+    def _scorer(self, results: list[dict[str, Any]], with_masks: bool = False) -> Scorer:
+        return Scorer(self.annotations.truth(with_masks), results, self.engine)
 
     def _score(
         self,
@@ -184,7 +216,8 @@ class PoseEvaluator(COCOEvaluator):
     ) -> dict[str, float]:
         schema = schema or self.schema
         sigmas = None if schema is None else list(schema.oks_sigmas)
-        stats = scorer.score(task, sigmas, img_ids, cat_ids or list(self._category_ids()))
+        cat_ids = cat_ids or list(self._category_ids())
+        stats = scorer.score(task, sigmas, img_ids, cat_ids, self.max_detections)
         return stats_to_metrics(task, stats)
 
     def _check_keypoints(self, detections: Detections) -> None:
@@ -197,3 +230,15 @@ class PoseEvaluator(COCOEvaluator):
                 f"{expected}, and there are {len(self.schema.oks_sigmas)} OKS sigmas; the three "
                 "must agree"
             )
+
+
+def _annotations_of(dataset_name: str, output_dir: str | None) -> AnnotationFile:
+    """Return the ground truth; that of a dataset without a file is written into one first."""
+    metadata = resolve_dataset(dataset_name)
+    if metadata.get("json_file") is not None:
+        return load_annotations(metadata.json_file)
+    if output_dir is None:
+        raise InputError(f"dataset {dataset_name!r} has no annotation file; give an output_dir")
+    path = Path(output_dir) / f"{dataset_name}_coco_format.json"
+    convert_to_coco_json(dataset_name, str(path))
+    return load_annotations(path)

@@ -65,15 +65,21 @@ def stats_to_metrics(task: str, stats: Sequence[float]) -> dict[str, float]:
     }
 
 
-def format_table(task: str, values: dict[str, float]) -> str:
+def format_table(task: str, values: dict[str, float], max_detections: int | None = None) -> str:
     """Return the table of the slides: metric, IoU, area, max detections, percent.
 
     An undefined number is a dash.
+
+    Args:
+        task: a key of ``METRICS``.
+        values: in percent, by metric.
+        max_detections: where another number of detections was scored than COCO's.
     """
     rows = []
     for metric in METRICS[task]:
         value = None if math.isnan(values[metric.key]) else values[metric.key]
-        rows.append((metric.name, metric.iou, metric.area, metric.max_detections, value))
+        limit = max_detections or metric.max_detections
+        rows.append((metric.name, metric.iou, metric.area, limit, value))
     headers = (_TITLES[task], "IoU", "Area", "Max detections", "%")
     return tabulate(
         rows, headers, tablefmt="github", floatfmt=".1f", disable_numparse=[1], missingval="-"

@@ -1,5 +1,6 @@
 import json
 import logging
+import weakref
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,10 @@ from detectron2.data import MetadataCatalog
 from helpers.annotations import person
 
 from pose_project.data import count_classes, count_keypoints, get_dataset_dicts
-from pose_project.data.annotation_files import completed_file
+from pose_project.data.annotation_files import load_annotations, release_annotations
 from pose_project.data.filling import fill_annotation
 from pose_project.evaluation import PoseEvaluator
-from pose_project.evaluation.scoring import ENGINES, Scorer
+from pose_project.evaluation.scoring import ENGINES, score_results
 from pose_project.utils.errors import InputError
 
 NAMES = ("a", "b", "c")
@@ -43,20 +44,30 @@ def json_of(name: str) -> str:
 
 
 def test_a_complete_file_is_used_as_it_is(write):
-    name = write(whole())
-    with completed_file(json_of(name)) as path:
-        assert path == json_of(name)
+    annotations = load_annotations(json_of(write(whole())))
+    assert annotations.annotations == annotations.content["annotations"] == [whole()]
+    assert annotations.describe_changes() == ""
 
 
-def test_a_copy_is_complete_and_gone_afterwards(write):
-    name = write(bare(), whole())
-    before = Path(json_of(name)).read_bytes()
-    with completed_file(json_of(name)) as path:
-        first, second = json.loads(Path(path).read_text())["annotations"]
-    assert first == fill_annotation(bare(), 3, (80, 64))[0]
-    assert second == whole()
-    assert not Path(path).exists()
-    assert Path(json_of(name)).read_bytes() == before
+def test_what_is_missing_is_filled_beside_the_content(write):
+    annotations = load_annotations(json_of(write(bare(), whole())))
+    assert annotations.annotations == [fill_annotation(bare(), 3, (80, 64))[0], whole()]
+    assert annotations.content["annotations"] == [bare(), whole()]
+
+
+def test_a_file_is_read_once_until_it_changes_or_is_released(write):
+    name = write(bare())
+    first = load_annotations(json_of(name))
+    get_dataset_dicts(name)
+    assert PoseEvaluator(name).annotations is load_annotations(json_of(name)) is first
+    release_annotations()
+    assert load_annotations(json_of(name)) is first  # it is held here
+    held = weakref.ref(first)
+    del first
+    release_annotations()
+    assert held() is None
+    write(whole(), whole(3))
+    assert [each["id"] for each in load_annotations(json_of(name)).annotations] == [2, 3]
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -75,22 +86,14 @@ def test_one_line_says_what_was_filled(write, caplog):
         name = write(bare(), bare(2, bbox=[1, 1, 9, 9]), whole(3), bare(4, keypoints=[0] * 9))
         get_dataset_dicts(name)
         PoseEvaluator(name)
-        with completed_file(json_of(name)):
-            pass
+        release_annotations()
+        load_annotations(json_of(name))
     (line,) = [record.message for record in caplog.records if "filled in:" in record.message]
     assert line.endswith(
         "annotations.json: 4 annotations; filled in: iscrowd 2, num_keypoints 2, bbox 1 (around "
-        "the keypoints, margin 10%), area 2 (53% of the box); left "
-        "out, without box and keypoints: 1"
+        "the keypoints, margin 10%), area 2 (53% of the box); left out: 1 without a box or a "
+        "labelled keypoint"
     )
-
-
-def test_a_changed_file_is_read_again(write):
-    name = write(bare())
-    get_dataset_dicts(name)
-    write(whole(), whole(3))
-    with completed_file(json_of(name)) as path:
-        assert path == json_of(name)
 
 
 def results_of(annotations: list[dict], shift: float) -> list[dict]:
@@ -116,7 +119,7 @@ def test_scores_are_those_of_the_file_written_out(write, task):
     other = json_file.with_name("filled.json")
     other.write_text(json.dumps({**json.loads(json_file.read_text()), "annotations": filled}))
     scores = {
-        (engine, path): Scorer(str(path), results, engine).score(task, [0.1] * 3).tolist()
+        (engine, path): score_results(path, results, task, [0.1] * 3, engine).tolist()
         for engine in ENGINES
         for path in (json_file, other)
     }
@@ -131,7 +134,7 @@ def test_an_annotation_with_id_0_counts(write, engine):
     """A match with id 0 is no match to pycocotools: half of these boxes would be missed."""
     annotations = [whole(0), whole(1, bbox=[50, 15, 20, 34])]
     json_file = json_of(write(*annotations))
-    stats = Scorer(json_file, results_of(annotations, 0), engine).score("bbox")
+    stats = score_results(json_file, results_of(annotations, 0), "bbox", engine=engine)
     assert stats[0] == pytest.approx(1)
 
 

@@ -140,6 +140,6 @@ def test_what_is_no_photo_is_said_so(tmp_path):
     note = tmp_path / "note.jpg"
     note.write_text("no photo")
     with pytest.raises(
-        UnreadablePhotoError, match=r"note\.jpg cannot be used: it is no photo of a known kind$"
+        UnreadablePhotoError, match=r"note\.jpg cannot be used: it is not a photo of a known kind$"
     ):
         read_photo({"file_name": str(note)}, "BGR")

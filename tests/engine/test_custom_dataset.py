@@ -10,7 +10,7 @@ from detectron2.config import instantiate
 from helpers.repository import ROOT, load_tool
 
 from pose_project.data import create_hflip_indices, get_schema
-from pose_project.data.annotation_files import completed_file
+from pose_project.data.annotation_files import load_annotations
 from pose_project.engine import PoseTrainer, load_config
 from pose_project.engine.checks import check_fit
 from pose_project.evaluation.scoring import ENGINES, Scorer
@@ -189,13 +189,11 @@ def test_exports_of_labelling_tools(tmp_path, export, flips):
 def test_perfect_predictions_on_exports_score_100(tmp_path, export, engine):
     """Ids of 0, fields of unexpected types and missing areas would each cost a part of it."""
     json_file, _ = write(tmp_path, export())
-    with completed_file(str(json_file)) as path:
-        annotations = json.loads(Path(path).read_text())["annotations"]
-    people = [each for each in annotations if "keypoints" in each]
+    people = load_annotations(json_file).annotations
     results = [{**each, "score": 0.9} for each in people]
     category_id = people[0]["category_id"]
     for task in ("bbox", "keypoints"):
-        scorer = Scorer(str(json_file), results, engine)
+        scorer = Scorer(load_annotations(json_file).truth(), results, engine)
         stats = scorer.score(task, [0.05] * (len(people[0]["keypoints"]) // 3), None, [category_id])
         assert stats[0] == pytest.approx(1)
 

@@ -218,7 +218,7 @@ def test_validation_loss_is_recorded_and_changes_nothing(start, tmp_path):
 def test_training_stops_when_the_best_metric_stops_improving(start, tmp_path):
     trainer = start("train.eval_period=1", "train.patience=2", "train.best_metric=bbox/AR1")
     results = iter([1.0, 3.0, 2.0, 2.5, 9.0])
-    trainer.test = lambda *_: {"bbox": {"AP": 0.0, "AR1": next(results)}}
+    trainer.test = lambda *_, **__: {"bbox": {"AP": 0.0, "AR1": next(results)}}
     trainer.train()
     assert [row["iteration"] for row in rows(tmp_path / "run")] == [0, 1, 2, 3]
     assert (tmp_path / "run" / "last_checkpoint").read_text() == "model_final.pth"
@@ -268,7 +268,7 @@ def test_settings_out_of_range(start, override, message):
 
 def test_failing_evaluation_does_not_lose_the_training(start, tmp_path):
     trainer = start("train.checkpointer.period=0", "train.eval_period=3")
-    trainer.test = lambda *_: 1 / 0
+    trainer.test = lambda *_, **__: 1 / 0
     with pytest.raises(ZeroDivisionError):
         trainer.train()
     assert (tmp_path / "run" / "last_checkpoint").read_text() == "model_0000002.pth"
@@ -316,7 +316,7 @@ def test_settings_of_a_resumed_run_are_those_of_its_config(start, tmp_path):
 
 def test_a_run_whose_last_evaluation_failed_is_completed_by_resuming(start, tmp_path):
     trainer = start("train.checkpointer.period=0")
-    trainer.test = lambda *_: 1 / 0
+    trainer.test = lambda *_, **__: 1 / 0
     with pytest.raises(ZeroDivisionError):
         trainer.train()
     assert not (tmp_path / "run" / "model_final.pth").exists()

@@ -11,9 +11,10 @@ from detectron2.structures import Boxes, Instances
 from helpers.annotations import person
 
 from pose_project.data import get_dataset_dicts, register_keypoint_dataset
+from pose_project.data.annotation_files import load_annotations
 from pose_project.evaluation import PoseEvaluator, score_results
 from pose_project.evaluation.results import Detections
-from pose_project.evaluation.scoring import ENGINES
+from pose_project.evaluation.scoring import ENGINES, Scorer
 from pose_project.structures import COCO_PERSON
 from pose_project.utils.errors import InputError
 
@@ -263,3 +264,37 @@ def test_each_category_is_scored_with_its_own_keypoints_and_sigmas(write_dataset
     assert results["keypoints_person"]["AP"] < 100
     mean = (100 + results["keypoints_person"]["AP"]) / 2
     assert results["keypoints"]["AP"] == pytest.approx(mean)
+
+
+@pytest.mark.parametrize("max_detections", [1, 2, 5, 20, 30])
+def test_other_numbers_of_detections(test_data, max_detections):
+    """Both engines; 20 is COCO's own, whose numbers are given."""
+    folder = test_data / "evaluator"
+    truth = load_annotations(folder / "keypoints_gt.json").truth()
+    results = json.loads((folder / "keypoints_dt.json").read_text())
+    ours, reference = (
+        Scorer(truth, results, engine).score("keypoints", max_detections=max_detections)
+        for engine in ENGINES
+    )
+    assert ours == pytest.approx(reference, abs=1e-9)
+    at_20 = Scorer(truth, results, "pycocotools").score("keypoints")
+    assert (ours[5] < at_20[5]) == (max_detections < 20)  # recall
+
+
+def test_images_with_more_people_than_are_scored_are_counted(write_dataset, caplog):
+    files = write_dataset([person(annotation_id=1), person(annotation_id=2)])
+    register_keypoint_dataset("crowded", *files)
+    evaluator = PoseEvaluator("crowded", max_detections=1)
+    evaluator.reset()
+    with caplog.at_level(logging.INFO):
+        evaluator.evaluate()
+    assert "1 images have more than 1 labelled people" in caplog.text
+    assert "|                1 |" in caplog.text
+    with pytest.raises(InputError, match="max_detections must be a whole number from 1, got 0"):
+        PoseEvaluator("crowded", max_detections=0)
+
+
+def test_nobody_to_score_against_is_refused_before_training(write_dataset):
+    register_keypoint_dataset("nobody", *write_dataset([]))
+    with pytest.raises(InputError, match="nobody to score against: its list of annotations is"):
+        PoseEvaluator("nobody")

@@ -86,6 +86,11 @@ def unboxed_and_unlabelled(content: dict) -> None:
     without("bbox")(content)
 
 
+def nothing_at_the_nose(content: dict) -> None:
+    point(0, float("nan"), None, 0)(content)
+    annotation(num_keypoints=16)(content)
+
+
 def all_xyxy(content: dict) -> None:
     for each in content["annotations"]:
         each["bbox"] = [10, 15, 70, 60]
@@ -164,6 +169,11 @@ CONTENTS: list[tuple[str, Edit, list]] = [
     ("bbox-missing", without("bbox"), [1]),
     ("bbox-missing", annotation(bbox=None), [1]),
     ("bbox-unknown", unboxed_and_unlabelled, [1]),
+    (
+        "bbox-unknown",
+        annotation(bbox=[0, 0, 0, 0], keypoints=[0] * 51, num_keypoints=0, area=0),
+        [1],
+    ),
     ("bbox-malformed", annotation(bbox=[1, 2, 3]), [1]),
     ("bbox-malformed", annotation(bbox=["10", "15", "34", "34"]), [1]),
     ("bbox-malformed", annotation(bbox=[10, 15, float("nan"), 34]), [1]),
@@ -177,6 +187,13 @@ CONTENTS: list[tuple[str, Edit, list]] = [
     ("area-missing", without("area"), [1]),
     ("area-zero", annotation(area=0), [1]),
     ("area-zero", annotation(area=-3.5), [1]),
+    ("area-implausible", annotation(area=0.9), [1]),
+    ("area-implausible", annotation(area=5000), [1]),
+    ("segmentation", annotation(segmentation=[[1, 2, 3, 4]]), [1]),
+    ("segmentation", annotation(segmentation=[[1, 2, 3, 4, 5, 6, 7]]), [1]),
+    ("segmentation", annotation(segmentation=[[10, 10, 20, 10, 20, 20], [1, 2]]), [1]),
+    ("segmentation", annotation(segmentation={"size": [80, 64], "counts": [5120]}), [1]),
+    ("segmentation", annotation(segmentation="mask"), [1]),
     ("area-malformed", annotation(area="900"), [1]),
     ("area-malformed", annotation(area=float("inf")), [1]),
     ("iscrowd-missing", without("iscrowd"), [1]),
@@ -190,6 +207,8 @@ CONTENTS: list[tuple[str, Edit, list]] = [
     ("visibility", point(0, 20, 30, 3), [1]),
     ("visibility", point(0, 20, 30, 0.87), [1]),
     ("visibility-float", point(0, 20, 30, 2.0), [1]),
+    ("visibility-boolean", point(0, 20, 30, True), [1]),
+    ("point-unreadable", nothing_at_the_nose, [1]),
     ("num-keypoints-missing", without("num_keypoints"), [1]),
     ("num-keypoints-wrong", annotation(num_keypoints=5), [1]),
     ("num-keypoints-zero", annotation(num_keypoints=0), [1]),
@@ -260,6 +279,11 @@ def cut_short(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-200])
 
 
+def two_pages(path: Path) -> None:
+    page = Image.new("L", (80, 64))
+    page.save(path, "TIFF", save_all=True, append_images=[page])
+
+
 def turned(path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees
@@ -272,6 +296,9 @@ PHOTOS: list[tuple[str, Callable[[Path], object]]] = [
     ("photo-unreadable", lambda path: path.write_bytes(b"<html>not found</html>")),
     ("photo-unreadable", lambda path: path.write_bytes(b"")),
     ("photo-truncated", cut_short),
+    ("photo-pixels", lambda path: Image.new("F", (80, 64)).save(path, "TIFF")),
+    ("photo-pixels", two_pages),
+    ("photo-sixteen-bits", lambda path: Image.new("I;16", (80, 64), 4000).save(path)),
     ("photo-size", lambda path: Image.new("RGB", (40, 32)).save(path)),
     ("photo-size-swapped", lambda path: Image.new("RGB", (64, 80)).save(path)),
     ("photo-exif", turned),

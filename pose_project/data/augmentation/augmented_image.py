@@ -4,12 +4,13 @@ import cv2
 import numpy as np
 import torch
 from detectron2.data import transforms as T
-from fvcore.transforms.transform import HFlipTransform
+from fvcore.transforms.transform import HFlipTransform, NoOpTransform
 from PIL import Image
 
 from pose_project.data.augmentation.polygons import area, clip_polygon, rectangle
 
 _ROUNDING_PX = 1e-6
+_KEEP_WHOLE = (HFlipTransform, NoOpTransform, T.ResizeTransform)
 
 
 class AugmentedPhoto(T.AugInput):
@@ -24,34 +25,32 @@ class AugmentedPhoto(T.AugInput):
         fast_resize: resize as Pillow does, but by torch's vectorised code, see ``resize_filtered``.
 
     Attributes:
-        region: (M, 2) convex polygon of the photo's own pixels in the picture, in its coordinates.
-        is_cut: whether a part of the photo is gone.
+        region: (M, 2) convex polygon of the photo's own pixels in the picture, in its coordinates;
+            None while the picture is the whole photo and nothing else.
     """
 
     def __init__(self, image: np.ndarray, boxes: np.ndarray, fast_resize: bool) -> None:
         super().__init__(image, boxes=boxes)
         self.fast_resize = fast_resize
-        self.region = rectangle(image.shape[:2])
-        self.is_cut = False
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the picture shows the whole photo and nothing else."""
-        picture = self.image.shape[0] * self.image.shape[1]
-        return not self.is_cut and abs(abs(area(self.region)) - picture) < 1e-6 * picture
+        self.region: np.ndarray | None = None
 
     def transform(self, tfm: T.Transform) -> None:
         """Transform photo, boxes and region."""
         for step in tfm.transforms if isinstance(tfm, T.TransformList) else [tfm]:
+            before_hw = self.image.shape[:2]
             self.image = self._apply_to_image(step)
             if len(self.boxes):
                 self.boxes = step.apply_box(self.boxes)
-            self.region = step.apply_coords(self.region.copy())
+            if self.region is None and type(step) in _KEEP_WHOLE:
+                continue
+            before = rectangle(before_hw) if self.region is None else self.region
             picture = rectangle(self.image.shape[:2])
-            beyond = np.maximum(-self.region, self.region - picture[2])
-            if beyond.max(initial=0) > _ROUNDING_PX:
-                self.is_cut = True
-                self.region = clip_polygon(self.region, picture)
+            moved = step.apply_coords(before.copy())
+            beyond = np.maximum(-moved, moved - picture[2]).max(initial=0) > _ROUNDING_PX
+            if beyond:
+                moved = clip_polygon(moved, picture)
+            is_whole = self.region is None and not beyond and _fills(moved, picture)
+            self.region = None if is_whole else moved
 
     def _apply_to_image(self, step: T.Transform) -> np.ndarray:
         if type(step) is HFlipTransform:
@@ -60,6 +59,11 @@ class AugmentedPhoto(T.AugInput):
         if self.fast_resize and is_bilinear and self.image.dtype == np.uint8:
             return resize_filtered(self.image, (step.new_h, step.new_w))
         return step.apply_image(self.image)
+
+
+def _fills(region: np.ndarray, picture: np.ndarray) -> bool:
+    size = area(picture)
+    return abs(abs(area(region)) - size) < 1e-6 * size
 
 
 def resize_filtered(image: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:

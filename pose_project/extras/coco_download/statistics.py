@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from pose_project.data.validation import check_json_size
 from pose_project.utils.errors import InputError
+from pose_project.utils.json_files import check_json_size
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pose_project.data.filling import is_plausible_area
+from pose_project.data.segmentation import usable_segmentation
 from pose_project.extras.doctor.columns import Dataset, Given
 from pose_project.extras.doctor.findings import Finding
 
@@ -19,11 +21,12 @@ def check_boxes(dataset: Dataset) -> Iterator[Finding]:
     """Find boxes that are missing, malformed, empty, or not in their photo."""
     found = dataset.annotations.found
     given, boxes = dataset.box_given, dataset.boxes
-    missing = given == Given.NOTHING
-    yield from found("bbox-missing", missing & (dataset.num_labelled > 0))
-    yield from found("bbox-unknown", missing & (dataset.num_labelled == 0))
+    missing, empty = given == Given.NOTHING, (boxes[:, 2:] <= 0).any(axis=1)
+    has_labels = dataset.num_labelled > 0
+    yield from found("bbox-missing", missing & has_labels)
+    yield from found("bbox-unknown", (missing | empty) & ~has_labels)
     yield from found("bbox-malformed", given >= Given.OTHER_LENGTH)
-    yield from found("bbox-empty", (boxes[:, 2:] <= 0).any(axis=1))
+    yield from found("bbox-empty", empty & has_labels)
     readable, outside = read_as_xyxy(dataset), leaves_photo(dataset)
     if are_xyxy(readable, outside):
         detail = f"{readable.sum():,} can be read so; as written, {outside.sum():,} leave the photo"
@@ -63,7 +66,7 @@ def are_xyxy(readable: np.ndarray, outside: np.ndarray) -> bool:
 
 
 def check_area(dataset: Dataset) -> Iterator[Finding]:
-    """Find areas that are missing or not positive."""
+    """Find areas that are missing, not positive, or not those of what is in the box."""
     values = dataset.annotations.column("area")
     found = dataset.annotations.found
     missing = np.array([value is None for value in values], bool)
@@ -72,6 +75,30 @@ def check_area(dataset: Dataset) -> Iterator[Finding]:
     yield from found("area-malformed", ~missing & ~numbers)
     positive = np.array([ok and value > 0 for ok, value in zip(numbers, values, strict=True)], bool)
     yield from found("area-zero", numbers & ~positive)
+    boxes = dataset.annotations.column("bbox")
+    plausible = [is_plausible_area(*each) for each in zip(values, boxes, strict=True)]
+    yield from found("area-implausible", positive & ~np.array(plausible, bool))
+
+
+def check_segmentation(dataset: Dataset) -> Iterator[Finding]:
+    """Find segmentations that are neither empty nor a mask of their image."""
+    values = dataset.annotations.column("segmentation")
+    sizes = [
+        None if math.isnan(width) else (int(height), int(width))
+        for width, height in dataset.photo_sizes_wh.tolist()
+    ]
+    wrong = [
+        value not in (None, []) and size is not None and not _is_whole_mask(value, size)
+        for value, size in zip(values, sizes, strict=True)
+    ]
+    yield from dataset.annotations.found("segmentation", np.array(wrong, bool))
+
+
+def _is_whole_mask(segmentation: object, size_hw: tuple[int, int]) -> bool:
+    """Return whether loading uses a segmentation, and all of its polygons."""
+    usable = usable_segmentation(segmentation, size_hw)
+    is_list = isinstance(segmentation, list)
+    return usable is not None and (not is_list or len(usable) == len(segmentation))
 
 
 def is_finite(value: object) -> bool:

@@ -13,8 +13,10 @@ import numpy as np
 from PIL import ExifTags, Image
 from tqdm import tqdm
 
+from pose_project.data.image_files import check_pixels, has_sixteen_bits
 from pose_project.extras.doctor.columns import Dataset
 from pose_project.extras.doctor.findings import Finding
+from pose_project.utils.errors import UnreadablePhotoError
 
 THREADS = 8
 """Pillow decodes without Python's lock, and some threads wait for the disk."""
@@ -29,6 +31,7 @@ class State(Enum):
     MISSING = "photo-missing"
     UNREADABLE = "photo-unreadable"
     TRUNCATED = "photo-truncated"
+    REFUSED = "photo-pixels"
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,16 @@ class Photo:
         size_wh: width and height in the file, before any rotation.
         turned: its EXIF data exchange width and height.
         digest: of the file's content.
+        reason: why loading refuses its pixels.
+        has_sixteen_bits: loading takes the higher eight of them.
     """
 
     state: State
     size_wh: tuple[int, int] = (0, 0)
     turned: bool = False
     digest: bytes = b""
+    reason: str = ""
+    has_sixteen_bits: bool = False
 
     @property
     def loaded_wh(self) -> tuple[int, int]:
@@ -65,13 +72,17 @@ def open_photo(path: Path) -> Photo:
     try:
         with Image.open(io.BytesIO(content)) as image:
             size, turned = image.size, is_turned(image)
+            check_pixels(image)
+            sixteen = has_sixteen_bits(image)
             # an eighth of the size: a JPEG is read to its end, in half the time
             image.draft(None, (1, 1))
             image.load()
+    except UnreadablePhotoError as error:
+        return Photo(State.REFUSED, digest=digest, reason=str(error))
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         cut = "truncated" in str(error) or isinstance(error, EOFError)
         return Photo(State.TRUNCATED if cut else State.UNREADABLE, digest=digest)
-    return Photo(State.WHOLE, size, turned, digest)
+    return Photo(State.WHOLE, size, turned, digest, has_sixteen_bits=sixteen)
 
 
 def is_turned(image: Image.Image) -> bool:
@@ -104,6 +115,11 @@ def check_files(dataset: Dataset, photos: Sequence[Photo]) -> Iterator[Finding]:
     found = dataset.images.found
     for state in (State.MISSING, State.UNREADABLE, State.TRUNCATED):
         yield from found(state.value, np.array([each.state is state for each in photos], bool))
+    refused = [row for row, each in enumerate(photos) if each.state is State.REFUSED]
+    if refused:
+        yield from found("photo-pixels", refused, f"of the first, {photos[refused[0]].reason}")
+    sixteen = np.array([each.has_sixteen_bits for each in photos], bool)
+    yield from found("photo-sixteen-bits", sixteen)
     codes = [size_problem(*each) for each in zip(dataset.sizes_wh.tolist(), photos, strict=True)]
     for code in ("photo-exif", "photo-size-swapped", "photo-size"):
         rows = [row for row, each in enumerate(codes) if each == code]

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pose_project.data.validation import are_numbers
 from pose_project.extras.doctor.check_boxes import TOLERANCE, are_xyxy, leaves_photo, read_as_xyxy
-from pose_project.extras.doctor.columns import Dataset, Given, Poses
+from pose_project.extras.doctor.columns import Dataset, Given
 from pose_project.extras.doctor.findings import Finding
 
 _LABELLED_POINTS = 2  # fewer say nothing about all of a person's points
@@ -39,6 +40,19 @@ def check_visibility(dataset: Dataset) -> Iterator[Finding]:
     yield from dataset.annotations.found("visibility-float", floats)
 
 
+def check_repaired(dataset: Dataset) -> Iterator[Finding]:
+    """Find visibilities written as true or false, and unlabelled points that are not numbers."""
+    boolean, unreadable = [], []
+    for pose in dataset.poses:
+        for row in pose.rows.tolist():
+            values = dataset.annotations.objects[row]["keypoints"]
+            if are_numbers(values, len(values)):
+                continue
+            (boolean if bool in map(type, values[2::3]) else unreadable).append(row)
+    yield from dataset.annotations.found("visibility-boolean", boolean)
+    yield from dataset.annotations.found("point-unreadable", unreadable)
+
+
 def check_counts(dataset: Dataset) -> Iterator[Finding]:
     """Find num_keypoints that are missing or wrong, and people without labelled keypoints."""
     found = dataset.annotations.found
@@ -67,11 +81,14 @@ def check_places(dataset: Dataset) -> Iterator[Finding]:
         within_one = ((lowest >= 0) & (highest <= 1)).all(axis=1)
         relative = within_one & ~equal & (num_labelled >= _LABELLED_POINTS)
         photo = dataset.photo_sizes_wh[pose.rows]
-        off_photo = distance_outside(pose, np.zeros_like(photo), photo - 1) > TOLERANCE
+        off_photo = distance_outside(pose.extent, np.zeros_like(photo), photo - 1) > TOLERANCE
         first, last = box_corners(dataset.boxes[pose.rows], corners)
-        distance = np.where(relative, 0, distance_outside(pose, first, last))
-        distance[~(last > first).all(axis=1)] = 0
-        far = distance > np.maximum((last - first).max(axis=1), _SMALLEST_BOX)
+        known = ~relative & (last > first).all(axis=1)
+        distance = np.where(known, distance_outside(pose.extent, first, last), 0)
+        # a box may hold only what is seen of somebody, so hidden points are far from it by right
+        seen = pose.extent_of(pose.keypoints[:, :, 2] == 2)
+        far_off = np.where(known, distance_outside(seen, first, last), 0)
+        far = far_off > np.maximum((last - first).max(axis=1), _SMALLEST_BOX)
         for code, which in (
             ("relative", relative),
             ("points-equal", equal & (num_labelled > _LABELLED_POINTS)),
@@ -95,11 +112,13 @@ def box_corners(boxes: np.ndarray, corners: bool) -> tuple[np.ndarray, np.ndarra
     return boxes[:, :2], boxes[:, 2:] + (0 if corners else boxes[:, :2])
 
 
-def distance_outside(pose: Poses, first: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Return (n,) by how many pixels labelled points are outside a frame, on either axis.
+def distance_outside(
+    extent: tuple[np.ndarray, np.ndarray], first: np.ndarray, last: np.ndarray
+) -> np.ndarray:
+    """Return (n,) by how many pixels points are outside a frame, on either axis.
 
     0 if all are inside, or the frame is unknown.
     """
-    lowest, highest = pose.extent
+    lowest, highest = extent
     outside = np.maximum(first - lowest, highest - last).max(axis=1)
     return np.maximum(np.nan_to_num(outside, nan=0, neginf=0), 0)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pose_project.data.filling import readable_keypoints
 from pose_project.data.validation import LARGEST_COORDINATE, are_numbers
 from pose_project.extras.doctor.expected import Schemas, expected_schemas, with_schema
 from pose_project.extras.doctor.findings import EXAMPLES, Finding
@@ -126,9 +127,13 @@ class Poses:
 
         Infinity and minus infinity where there are none.
         """
+        return self.extent_of(self.labelled)
+
+    def extent_of(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the extent of an (n, K) bool of keypoints, see ``extent``."""
         axes = [self.keypoints[:, :, axis] for axis in (0, 1)]
-        lowest = [np.where(self.labelled, each, np.inf).min(axis=1) for each in axes]
-        highest = [np.where(self.labelled, each, -np.inf).max(axis=1) for each in axes]
+        lowest = [np.where(chosen, each, np.inf).min(axis=1) for each in axes]
+        highest = [np.where(chosen, each, -np.inf).max(axis=1) for each in axes]
         return np.stack(lowest, axis=1), np.stack(highest, axis=1)
 
 
@@ -248,7 +253,12 @@ class Dataset:
         for category in np.flatnonzero(self.num_keypoints):
             rows = np.flatnonzero(self.category_of == category)
             width = 3 * int(self.num_keypoints[category])
-            columns.append((int(category), rows, *read_numbers([values[r] for r in rows], width)))
+            numbers, given = read_numbers([values[r] for r in rows], width)
+            for place in np.flatnonzero(given == Given.MALFORMED):
+                repaired = readable_keypoints(values[rows[place]])
+                if are_numbers(repaired, width):  # as loading reads them
+                    numbers[place], given[place] = repaired, Given.NUMBERS
+            columns.append((int(category), rows, numbers, given))
         return columns
 
 

@@ -23,6 +23,10 @@ WARNING = Severity("warning", 1)
 """Loading copes with it, or it may be meant: worth a look."""
 
 
+REFUSED, FILLED, LEFT_OUT, TAKEN = "refused", "filled in", "left out", "taken as it is"
+"""What loading does with it, in training and evaluation alike."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """A class of problems.
@@ -34,6 +38,7 @@ class Problem:
         why: what it does to training or evaluation.
         remedy: what to do about it.
         corrected: ``--fix`` corrects it.
+        loading: what loading does with it.
     """
 
     code: str
@@ -42,6 +47,7 @@ class Problem:
     why: str
     remedy: str
     corrected: bool = False
+    loading: str = TAKEN
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pose_project.data.filling import fill_annotation
+from pose_project.data.filling import fill_annotation, readable_keypoints
 from pose_project.data.validation import are_numbers
 from pose_project.extras.doctor.check_boxes import are_xyxy, leaves_photo, read_as_xyxy
 from pose_project.extras.doctor.check_categories import schema_of, skeleton_problem, unpaired_names
@@ -163,9 +163,10 @@ def is_surely_dangling(dataset: Dataset) -> np.ndarray:
 
 
 def is_empty(dataset: Dataset) -> np.ndarray:
-    """Return (A,) bool: there is no box, and keypoints are missing or unlabelled."""
+    """Return (A,) bool: no box has an extent, and keypoints are missing or unlabelled."""
     no_points = (dataset.keypoints_given <= Given.NUMBERS) & (dataset.num_labelled == 0)
-    return (dataset.box_given == Given.NOTHING) & no_points
+    no_box = (dataset.box_given == Given.NOTHING) | (dataset.boxes[:, 2:] <= 0).any(axis=1)
+    return no_box & no_points
 
 
 def _why_left_out(is_copy: bool, dangling: bool, shows_nothing: bool) -> str:
@@ -190,6 +191,10 @@ def correct_annotation(
     if isinstance(corrected.get("iscrowd"), bool):
         corrected["iscrowd"] = int(corrected["iscrowd"])
         done.append("iscrowd written as a number")
+    readable = readable_keypoints(corrected.get("keypoints"))
+    if num_keypoints and readable is not corrected.get("keypoints"):
+        corrected["keypoints"] = readable
+        done.append("keypoints written as numbers")
     if num_keypoints and are_numbers(corrected.get("keypoints"), 3 * num_keypoints):
         points = corrected["keypoints"]
         if any(type(v) is float and v in (0, 1, 2) for v in points[2::3]):

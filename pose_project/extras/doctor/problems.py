@@ -1,60 +1,77 @@
 """Every problem that the doctor knows: how bad it is, why, and what to do."""
 
-from pose_project.extras.doctor.findings import ERROR, WARNING, Problem
+from pose_project.extras.doctor.findings import (
+    ERROR,
+    FILLED,
+    LEFT_OUT,
+    REFUSED,
+    WARNING,
+    Problem,
+)
 
 _PROBLEMS = (
     # the file
     Problem(
         *("not-json", ERROR, "cannot be read as JSON"),
+        loading=REFUSED,
         why="nothing can be loaded.",
         remedy="export it again, or repair it at the place named.",
     ),
     Problem(
         *("not-coco", ERROR, "is not in COCO's format"),
+        loading=REFUSED,
         why="loading looks for lists 'images', 'annotations' and 'categories' of objects.",
         remedy="convert it to COCO's keypoint format (https://cocodataset.org/#format-data).",
     ),
     Problem(
         *("empty", ERROR, "has nobody to train on"),
+        loading=REFUSED,
         why="photos without a labelled keypoint are left out of training.",
         remedy="check the export: 'images', 'annotations' and their keypoints.",
     ),
     # ids
     Problem(
         *("broken-entry", ERROR, "no object"),
+        loading=REFUSED,
         why="loading stops at the first.",
         remedy="remove what is not {...} from the list.",
     ),
     Problem(
         *("bad-id", ERROR, "id missing or no whole number"),
+        loading=REFUSED,
         why="photos, people and results are matched by their ids.",
         remedy="number them from 1.",
     ),
     Problem(
         *("duplicate-id", ERROR, "an id that another one has as well"),
+        loading=REFUSED,
         why="loading refuses double annotations and loses the others.",
         remedy="give each its own; annotations may be numbered anew, nothing refers to them.",
         corrected=True,
     ),
     Problem(
         *("zero-id", WARNING, "id 0"),
+        loading=FILLED,
         why="pycocotools takes 0 for 'not matched', so a found person counts as a false alarm.",
         remedy="number annotations from 1.",
         corrected=True,
     ),
     Problem(
         *("dangling-photo", ERROR, "image_id of no photo"),
+        loading=LEFT_OUT,
         why="they are never seen.",
         remedy="add the photos to 'images', or remove the annotations.",
         corrected=True,
     ),
     Problem(
         *("dangling-category", ERROR, "category_id of no category"),
+        loading=LEFT_OUT,
         why="they are dropped in training.",
         remedy="add the category, or correct category_id.",
     ),
     Problem(
         *("photo-entry", ERROR, "file_name, width or height missing or unusable"),
+        loading=REFUSED,
         why="the photo cannot be opened or grouped by its shape.",
         remedy="file_name is text, width and height are whole numbers of pixels.",
     ),
@@ -66,16 +83,19 @@ _PROBLEMS = (
     # categories
     Problem(
         *("no-keypoints", ERROR, "has no category with names under 'keypoints'"),
+        loading=REFUSED,
         why="there is nothing to learn, and K is unknown.",
         remedy="list the names in the category, in the order of the annotations.",
     ),
     Problem(
         *("keypoint-names", ERROR, "keypoint names that are not distinct texts"),
+        loading=REFUSED,
         why="channels, pairs and results are matched by name.",
         remedy="give each keypoint a name of its own.",
     ),
     Problem(
         *("flip-pairs", ERROR, "flip_pairs are no mirror"),
+        loading=REFUSED,
         why="mirrored photos would get wrong labels: each keypoint has one partner or none.",
         remedy="list pairs of known names, each name once.",
     ),
@@ -87,16 +107,19 @@ _PROBLEMS = (
     ),
     Problem(
         *("oks-sigmas", ERROR, "oks_sigmas do not fit the keypoints"),
+        loading=REFUSED,
         why="OKS needs one positive number for each keypoint.",
         remedy="list as many as there are names, or none.",
     ),
     Problem(
         *("categories-contradict", ERROR, "has keypoints of one name with different partners"),
+        loading=REFUSED,
         why="categories share keypoints by name, so these cannot be mirrored.",
         remedy="give one of them another name.",
     ),
     Problem(
         *("skeleton", ERROR, "skeleton is not a list of pairs of whole numbers"),
+        loading=REFUSED,
         why="loading refuses it.",
         remedy="write [[1, 2], ...]: places in 'keypoints', counted from 1, or [].",
     ),
@@ -161,23 +184,27 @@ _PROBLEMS = (
     # boxes
     Problem(
         *("bbox-missing", WARNING, "no bbox"),
+        loading=FILLED,
         why="loading puts a box around the labelled keypoints, which is only roughly the person's.",
         remedy="annotate boxes, or leave it to loading.",
     ),
     Problem(
-        *("bbox-unknown", WARNING, "no bbox, and no labelled keypoints to put one around"),
-        why="they show nothing, so loading leaves them out.",
+        *("bbox-unknown", WARNING, "no bbox with an extent, and no labelled keypoint"),
+        loading=LEFT_OUT,
+        why="they show nothing, so loading leaves them out of training and of the truth.",
         remedy="annotate a box or remove them.",
         corrected=True,
     ),
     Problem(
         *("bbox-malformed", ERROR, "bbox is not four finite numbers"),
+        loading=REFUSED,
         why="loading refuses it.",
         remedy="write [x, y, width, height] in pixels.",
     ),
     Problem(
         *("bbox-empty", WARNING, "bbox of zero or negative width or height"),
-        why="without a box around the keypoints in its place, the person is dropped in training.",
+        loading=FILLED,
+        why="loading puts a box around the labelled keypoints in its place.",
         remedy="annotate the box; is it [x, y, width, height]?",
     ),
     Problem(
@@ -199,22 +226,37 @@ _PROBLEMS = (
     ),
     Problem(
         *("area-missing", WARNING, "no area"),
+        loading=FILLED,
         why="loading takes a share of the box; OKS and the size classes of AP depend on it, and "
         "pycocotools stops.",
         remedy="write the area of the segmentation, or leave it to loading.",
     ),
     Problem(
         *("area-zero", WARNING, "area is not positive"),
-        why="OKS divides by the area: only a pose without any error can match this person.",
+        loading=FILLED,
+        why="OKS divides by the area, so loading takes a share of the box instead.",
         remedy="write the area of the segmentation.",
     ),
     Problem(
+        *("area-implausible", WARNING, "area far smaller, or larger, than the bbox can hold"),
+        loading=FILLED,
+        why="OKS and the size classes of AP would be wrong: loading takes a share of the box.",
+        remedy="write the area of the segmentation in square pixels.",
+    ),
+    Problem(
+        *("segmentation", WARNING, "segmentation that is not a mask of the photo"),
+        why="models with masks leave the person out of the mask loss; others do not look at it.",
+        remedy="write polygons of at least three points, an RLE of the photo's size, or nothing.",
+    ),
+    Problem(
         *("area-malformed", ERROR, "area is no finite number"),
+        loading=REFUSED,
         why="evaluation cannot read it.",
         remedy="write the area in square pixels.",
     ),
     Problem(
         *("iscrowd-missing", WARNING, "no iscrowd"),
+        loading=FILLED,
         why="loading takes it for a single person; pycocotools stops.",
         remedy="write 0.",
         corrected=True,
@@ -227,17 +269,20 @@ _PROBLEMS = (
     ),
     Problem(
         *("iscrowd-malformed", ERROR, "iscrowd is neither 0 nor 1"),
+        loading=REFUSED,
         why="loading refuses it.",
         remedy="write 0 for a single person, 1 for a crowd.",
     ),
     # keypoints
     Problem(
         *("keypoints-length", ERROR, "keypoints are not three numbers for each name"),
+        loading=REFUSED,
         why="loading refuses them.",
         remedy="make the category's names and the annotations agree: K names, 3 K numbers.",
     ),
     Problem(
         *("keypoints-malformed", ERROR, "keypoints are not a list of finite numbers"),
+        loading=REFUSED,
         why="loading refuses them.",
         remedy="write [x1, y1, v1, x2, y2, v2, ...] in pixels.",
     ),
@@ -253,7 +298,22 @@ _PROBLEMS = (
         corrected=True,
     ),
     Problem(
+        *("visibility-boolean", WARNING, "visibility as true or false"),
+        loading=FILLED,
+        why="loading takes true for 2 and false for 0; other readers may not.",
+        remedy="write 0, 1 or 2.",
+        corrected=True,
+    ),
+    Problem(
+        *("point-unreadable", WARNING, "points with v = 0 whose x or y is not a number"),
+        loading=FILLED,
+        why="loading writes 0 for them, since they are unlabelled; other readers may stop.",
+        remedy="write 0, 0, 0 for a point that is not labelled.",
+        corrected=True,
+    ),
+    Problem(
         *("num-keypoints-missing", WARNING, "no num_keypoints"),
+        loading=FILLED,
         why="loading counts them; pycocotools stops.",
         remedy="write the number of points with v > 0.",
         corrected=True,
@@ -287,7 +347,7 @@ _PROBLEMS = (
         remedy="nothing, if they are few; else make the boxes hold the points.",
     ),
     Problem(
-        *("point-far-off", ERROR, "labelled keypoints more than its size away from the bbox"),
+        *("point-far-off", ERROR, "visible keypoints more than its size away from the bbox"),
         why="box and keypoints belong to different people, photos or scales.",
         remedy="check the export: order of the people, x and y, resized photos.",
     ),
@@ -316,32 +376,49 @@ _PROBLEMS = (
     # photos
     Problem(
         *("photo-missing", ERROR, "file not found"),
+        loading=REFUSED,
         why="training stops there.",
         remedy="check --images and file_name; upper and lower case count.",
     ),
     Problem(
         *("photo-unreadable", ERROR, "file cannot be read as a photo"),
+        loading=REFUSED,
         why="training stops there.",
         remedy="download or convert it again.",
     ),
     Problem(
         *("photo-truncated", ERROR, "file ends too early"),
+        loading=REFUSED,
         why="training stops there.",
         remedy="download or copy it again.",
     ),
     Problem(
+        *("photo-pixels", ERROR, "several pictures in one file, or values of 32 bits"),
+        loading=REFUSED,
+        why="training stops there: it is not said which picture, or which value is white.",
+        remedy="save the picture that is meant with 8 bits for each channel.",
+    ),
+    Problem(
+        *("photo-sixteen-bits", WARNING, "16 bits for each pixel"),
+        why="loading takes the higher eight: a photo that uses a part of the range is dark.",
+        remedy="scale it to 8 bits so that it looks as it should.",
+    ),
+    Problem(
         *("photo-size", ERROR, "other width and height than the file"),
+        loading=REFUSED,
         why="boxes and keypoints may be of a resized photo; loading refuses it.",
         remedy="use the photos that were annotated, or scale the annotations.",
     ),
     Problem(
         *("photo-size-swapped", ERROR, "width and height are swapped"),
+        loading=REFUSED,
         why="loading refuses it.",
         remedy="swap them in the JSON.",
         corrected=True,
     ),
     Problem(
         *("photo-exif", ERROR, "width and height of the photo before its EXIF rotation"),
+        loading=REFUSED,
         why="loading turns photos as their EXIF data say; the annotations are not turned.",
         remedy="remove the EXIF orientation from the files (exiftool -Orientation= FILE).",
     ),

@@ -1,6 +1,5 @@
 """Ground truth and results read from files, and checked so that nothing later stumbles."""
 
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,53 +7,31 @@ from typing import Any
 
 import numpy as np
 
-from pose_project.data.validation import LARGEST_COORDINATE, check_json_size
+from pose_project.data.annotation_files import keypoint_categories, load_annotations
+from pose_project.data.validation import LARGEST_COORDINATE
 from pose_project.extras.report.arrays import Category, People, Photos, Predictions, Results, Truth
 from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
-
-
-def read_json(path: Path) -> Any:
-    """Return the content of a JSON file.
-
-    Raises:
-        InputError: if it is not JSON or would not fit into the memory.
-        OSError: if it cannot be read.
-    """
-    check_json_size(str(path))
-    try:
-        return json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON: {error}") from error
+from pose_project.utils.json_files import read_json
 
 
 def read_truth(path: Path) -> Truth:
-    """Read a COCO keypoint ground truth; of several categories, those with keypoints.
+    """Read a COCO keypoint ground truth as loading does.
 
     Raises:
-        InputError: if it is not in COCO's format, naming what is wrong.
+        InputError: if it cannot be used, naming what is wrong.
     """
-    content = read_json(path)
-    lists = ("images", "annotations", "categories")
-    if not isinstance(content, dict) or not all(
-        isinstance(content.get(key), list) and all(isinstance(e, dict) for e in content[key])
-        for key in lists
-    ):
-        raise InputError(f"{path} is no ground truth in COCO's format: it needs lists {lists}")
-    photos = _photos(path, content["images"])
-    notes: list[str] = []
-    _distinct_ids(path, "category", content["categories"])
-    _distinct_ids(path, "annotation", content["annotations"])
-    with_keypoints = sorted(
-        (each for each in content["categories"] if each.get("keypoints")),
-        key=lambda each: each["id"],
-    )
-    if not with_keypoints:
-        raise InputError(f"{path} has no keypoints: no category lists names under 'keypoints'")
+    annotations = load_annotations(path)
+    with_keypoints = keypoint_categories(path)
+    if not annotations.images:
+        raise InputError(f"{path} has no photos")
+    if not annotations.has_annotations:
+        raise InputError(f"{path} has no annotations: there is nothing to compare with")
+    photos = _photos(annotations.images)
+    notes = [f"Ground truth: {changes}." for changes in [annotations.describe_changes()] if changes]
     by_category: dict[int, list[dict[str, Any]]] = {each["id"]: [] for each in with_keypoints}
-    for each in content["annotations"]:
-        if _is_id(each.get("category_id")) and each["category_id"] in by_category:
-            by_category[each["category_id"]].append(each)
+    for each in annotations.annotations:
+        by_category[each["category_id"]].append(each)
     categories = []
     for entry in with_keypoints:
         name = str(entry.get("name", entry["id"]))
@@ -64,20 +41,12 @@ def read_truth(path: Path) -> Truth:
             raise InputError(f"{path}: keypoints of category {name!r}: {error}") from error
         if schema.sigmas_estimated:
             notes.append(f"{name}: no OKS sigmas are known; {schema.oks_sigmas[0]} stands for all.")
-        people = _people(path, by_category[entry["id"]], photos, schema.num_keypoints)
+        people = _people(by_category[entry["id"]], photos, schema.num_keypoints)
         categories.append(Category(entry["id"], name, schema, people))
-    kept = [each for annotations in by_category.values() for each in annotations]
-    if any("area" not in each for each in kept):
-        notes.append("The ground truth gives no areas; those of the boxes are taken.")
     if np.isnan(photos.sizes_wh).any():
         notes.append("Photos lack a width or height: nobody in them counts as truncated.")
-    others = {each.get("id") for each in content["categories"]} - by_category.keys()
-    coco = {
-        "images": [{"id": id_} for id_ in photos.ids.tolist()],
-        "categories": [{"id": each.id, "name": each.name} for each in categories],
-        "annotations": list(_complete(categories, by_category)),
-    }
-    return Truth(photos, categories, frozenset(others), coco, notes)
+    others = {each["id"] for each in annotations.content["categories"]} - by_category.keys()
+    return Truth(photos, categories, frozenset(others), annotations.truth(), notes)
 
 
 def read_results(path: Path, truth: Truth) -> Results:
@@ -123,46 +92,23 @@ def read_results(path: Path, truth: Truth) -> Results:
     return Results(predictions, has_boxes, kept, notes)
 
 
-def _photos(path: Path, images: list[dict[str, Any]]) -> Photos:
-    _distinct_ids(path, "photo", images)
-    if not images:
-        raise InputError(f"{path} has no photos")
-    images = sorted(images, key=lambda each: each["id"])
+def _photos(images: list[dict[str, Any]]) -> Photos:
     ids = np.array([each["id"] for each in images], np.int64)
     names = [str(each.get("file_name", each["id"])) for each in images]
     sizes = [[_side(each.get("width")), _side(each.get("height"))] for each in images]
     return Photos(ids, names, np.array(sizes, np.float64))
 
 
-def _people(
-    path: Path, annotations: list[dict[str, Any]], photos: Photos, num_keypoints: int
-) -> People:
-    ids = [each["id"] for each in annotations]
-    where = [f"{path}: annotation {id_}" for id_ in ids]
-    boxes = _array(where, [each.get("bbox") for each in annotations], 4, "bbox")
-    no_points = [0] * (3 * num_keypoints)
-    points = [each.get("keypoints") or no_points for each in annotations]
-    keypoints = _array(where, points, 3 * num_keypoints, "keypoints").reshape(-1, num_keypoints, 3)
-    areas = _array(
-        where,
-        [[each.get("area", b[2] * b[3])] for each, b in zip(annotations, boxes, strict=True)],
-        1,
-        "area",
-    )[:, 0]
-    if (areas < 0).any():
-        raise InputError(f"{where[int(np.argmax(areas < 0))]}: its area is negative")
-    labelled = (keypoints[..., 2] > 0).sum(axis=1)
-    counts = [
-        each.get("num_keypoints", count) for each, count in zip(annotations, labelled, strict=True)
-    ]
+def _people(annotations: list[dict[str, Any]], photos: Photos, num_keypoints: int) -> People:
+    keypoints = [each["keypoints"] for each in annotations]
     return People(
-        np.array(ids, np.int64),
-        _photo_places(where, annotations, photos),
-        boxes,
-        areas,
-        keypoints,
-        np.array([bool(each.get("iscrowd", 0)) for each in annotations], bool),
-        np.array([count == 0 for count in counts], bool),
+        np.array([each["id"] for each in annotations], np.int64),
+        photos.index(np.array([each["image_id"] for each in annotations], np.int64)),
+        np.array([each["bbox"] for each in annotations], np.float64).reshape(-1, 4),
+        np.array([each["area"] for each in annotations], np.float64),
+        np.array(keypoints, np.float64).reshape(-1, num_keypoints, 3),
+        np.array([bool(each["iscrowd"]) for each in annotations], bool),
+        np.array([each["num_keypoints"] == 0 for each in annotations], bool),
     )
 
 
@@ -188,26 +134,6 @@ def _predictions(
     )
 
 
-def _complete(
-    categories: list[Category], by_category: dict[int, list[dict[str, Any]]]
-) -> Iterator[dict[str, Any]]:
-    """Yield the annotations with the fields that evaluation needs, and no masks."""
-    for category in categories:
-        people = category.people
-        labelled = people.labelled.sum(axis=1)
-        for row, each in enumerate(by_category[category.id]):
-            yield {
-                "id": each["id"],
-                "image_id": each["image_id"],
-                "category_id": category.id,
-                "bbox": people.boxes[row].tolist(),
-                "area": float(people.areas[row]),
-                "keypoints": people.keypoints[row].flatten().tolist(),
-                "num_keypoints": 0 if people.unlabelled[row] else max(int(labelled[row]), 1),
-                "iscrowd": int(people.is_crowd[row]),
-            }
-
-
 def _remarks(name: str, predictions: Predictions) -> Iterator[str]:
     if len(predictions) == 0:
         yield f"{name}: no results."
@@ -227,17 +153,6 @@ def _remarks(name: str, predictions: Predictions) -> Iterator[str]:
     absent = (predictions.keypoints == 0).all(axis=-1).sum()
     if absent:
         yield f"{name}: {absent} absent points (0, 0, 0) count as predicted there, as in COCO."
-
-
-def _distinct_ids(path: Path, what: str, entries: list[dict[str, Any]]) -> None:
-    seen = set()
-    for each in entries:
-        id_ = each.get("id")
-        if not _is_id(id_):
-            raise InputError(f"{path}: the id of one {what} is {id_!r}, no whole number from 0")
-        if id_ in seen:
-            raise InputError(f"{path}: more than one {what} has the id {id_}")
-        seen.add(id_)
 
 
 def _is_id(value: Any) -> bool:

@@ -11,12 +11,13 @@ import numpy as np
 from fastapi import HTTPException
 from PIL import Image
 
+from pose_project.data.image_files import check_pixels
 from pose_project.data.image_reading import decode_photo
+from pose_project.utils.errors import UnreadablePhotoError
 
 # those that browsers show; Pillow's other decoders are not offered to strangers
 FORMATS = {"JPEG": "jpeg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "GIF": "gif"}
 Image.init()  # loads the decoders; asking for one that is not loaded is an error
-_EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 HANG_UP = {"Connection": "close"}
 """Header of an answer given before all of the body was read: the rest is not waited for."""
 _MAX_ASPECT = 100  # resizing to the model's size must leave at least a pixel of the shorter side
@@ -124,28 +125,21 @@ def _check_header(data: bytes, max_pixels: int) -> None:
     try:
         with Image.open(io.BytesIO(data), formats=list(FORMATS)) as header:
             width, height = header.size
-            mode, is_phone_photo = header.mode, header.format == "MPO"
             is_large = width * height > max_pixels
-            # an MPO, opened as JPEG, is one with a preview or a second eye behind it
-            is_animated = not is_large and not is_phone_photo and _is_animated(header)
+            if not is_large:
+                check_pixels(header)
+    except UnreadablePhotoError as error:
+        raise HTTPException(415, f"the photo is not taken: {error}") from error
     except Image.DecompressionBombError as error:
         raise HTTPException(413, f"the photo has more than {max_pixels} pixels") from error
     except Exception as error:
         raise HTTPException(
             415,
-            "the body is no photo that can be read; send the file itself, as curl --data-binary "
+            "the body is not a photo that can be read; send the file itself, as curl --data-binary "
             f"does: {kinds}",
         ) from error
     if is_large:
         size = f"{width} x {height}"
         raise HTTPException(413, f"the photo has {size} pixels, more than {max_pixels} in all")
-    if is_animated:
-        raise HTTPException(415, "this is an animation; send one frame of it")
-    if mode not in _EIGHT_BITS:
-        raise HTTPException(415, f"pixels of mode {mode} are not taken; save with 8 bits a channel")
     if max(width, height) > _MAX_ASPECT * min(width, height):
         raise HTTPException(422, f"{width} x {height} pixels are too long and thin for a photo")
-
-
-def _is_animated(header: Image.Image) -> bool:
-    return bool(getattr(header, "is_animated", False))

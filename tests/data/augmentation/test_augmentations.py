@@ -22,6 +22,7 @@ from pose_project.data.augmentation import (
     RandomBlur,
 )
 from pose_project.data.augmentation.augmented_image import AugmentedPhoto, resize_filtered
+from pose_project.data.augmentation.polygons import rectangle
 from pose_project.data.loader import seeded
 from pose_project.utils.errors import InputError
 
@@ -85,7 +86,7 @@ def augment(augmentations, seed: int, fast_resize: bool = True):
     with seeded(seed):
         transforms = T.AugmentationList(list(augmentations))(augmented)
     mirrored = is_mirror(linear_part(transforms, (H, W)))
-    region = None if augmented.is_whole else augmented.region
+    region = augmented.region
     size_hw = augmented.image.shape[:2]
     moved = move_keypoints(points, transforms, size_hw, region, SWAP if mirrored else None)
     return augmented, transforms, moved[0], mirrored
@@ -108,7 +109,8 @@ def test_points_lie_where_the_photo_shows_them(name):
 
 def is_deep(augmented: AugmentedPhoto, point) -> bool:
     """Whether the whole disc at a point is in the photo's part of the picture."""
-    outline = augmented.region.astype(np.float32)
+    region = rectangle(augmented.image.shape[:2]) if augmented.region is None else augmented.region
+    outline = region.astype(np.float32)
     return cv2.pointPolygonTest(outline, tuple(map(float, point)), True) > 16
 
 
@@ -146,7 +148,7 @@ def test_sides_are_those_of_the_picture(names, seed):
 def test_colours_move_nothing(name):
     augmented, transforms, moved, mirrored = augment([COLOUR[name]], 1)
     photo, points = painted()
-    assert not mirrored and augmented.is_whole
+    assert not mirrored and augmented.region is None
     assert np.array_equal(moved, points[0])
     assert augmented.image.shape == photo.shape and augmented.image.dtype == np.uint8
     assert not np.array_equal(augmented.image, photo)

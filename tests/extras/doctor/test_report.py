@@ -4,8 +4,7 @@ import logging
 from helpers.annotations import person
 from helpers.repository import ROOT
 
-from pose_project.data import get_dataset_dicts, register_keypoint_dataset
-from pose_project.extras.doctor import examine, examine_content
+from pose_project.extras.doctor import examine, examine_content, log_findings
 from pose_project.extras.doctor.findings import Finding, Report
 from pose_project.extras.doctor.page import Example, choose_examples, write_page
 from pose_project.extras.doctor.problems import PROBLEMS
@@ -57,34 +56,32 @@ def test_examples_are_a_few_of_each_finding(write_dataset):
     assert chosen[0].label == "annotation 1, 1.png"
 
 
-def logged_on_loading(files, name, caplog):
-    register_keypoint_dataset(name, *files)
+def logged_findings(files, caplog):
     with caplog.at_level(logging.INFO):
-        for _ in range(2):  # it is said once
-            get_dataset_dicts(name)
+        log_findings(str(files[0]), json.loads(files[0].read_text()))
     return [each for each in caplog.records if "doctor" in each.name]
 
 
-def test_loading_logs_one_line(write_dataset, caplog):
+def test_one_line_is_logged(write_dataset, caplog):
     files = write_dataset([person(area=None), person(annotation_id=2)])
-    (record,) = logged_on_loading(files, "people", caplog)
+    (record,) = logged_findings(files, caplog)
     found = "4 warnings: skeleton-empty 1, area-missing 1, visibility-float 2, duplicate-person 1"
     path = files[0]
     assert record.getMessage() == f"{path}: {found}. python tools/doctor.py {path} tells more"
     assert record.levelno == logging.INFO
 
 
-def test_loading_warns_of_errors(write_dataset, caplog):
+def test_errors_are_logged_as_warnings(write_dataset, caplog):
     files = write_dataset([person(), person(annotation_id=2, image_id=5)])
-    (record,) = logged_on_loading(files, "strangers", caplog)
+    (record,) = logged_findings(files, caplog)
     assert "1 error, 2 warnings: dangling-photo 1" in record.getMessage()
     assert record.levelno == logging.WARNING
 
 
-def test_loading_a_clean_dataset_logs_nothing(write_dataset, caplog):
+def test_nothing_is_logged_of_a_clean_dataset(write_dataset, caplog):
     keypoints = [20, 20, 2] * 5 + [25, 30, 2] * 12
     files = write_dataset([person(keypoints=keypoints)], skeleton=[[1, 2]])
-    assert logged_on_loading(files, "clean", caplog) == []
+    assert logged_findings(files, caplog) == []
 
 
 def test_the_real_sets(test_data):
@@ -107,5 +104,5 @@ def test_the_guide_names_every_problem():
     guide = (ROOT / "docs/doctor.md").read_text()
     for problem in PROBLEMS.values():
         mark = " x |" if problem.corrected else " |"
-        row = f"| `{problem.code}` | {problem.severity.name} | {problem.title} |{mark}"
-        assert row in guide
+        first, last = f"| `{problem.code}` | {problem.severity.name} | {problem.title} |", mark
+        assert f"{first} {problem.loading} |{last}" in guide

@@ -94,22 +94,26 @@ GREY16 = Image.fromarray(np.arange(4800, dtype=np.uint16).reshape(60, 80))
 JPEG = encoded(noise(), "JPEG")
 REFUSED = {
     "empty": (b"", 422, "empty"),
-    "text": (b"no photo at all", 415, "no photo"),
-    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "no photo"),
-    "a format that is not taken": (encoded(noise(), "TIFF"), 415, "no photo"),
-    "header only": (JPEG[:20], 415, "no photo"),
+    "text": (b"no photo at all", 415, "not a photo"),
+    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "not a photo"),
+    "a format that is not taken": (encoded(noise(), "TIFF"), 415, "not a photo"),
+    "header only": (JPEG[:20], 415, "not a photo"),
     "truncated JPEG": (JPEG[: len(JPEG) // 2], 422, "damaged"),
     "truncated PNG": (photo_bytes(0)[:5000], 422, "damaged"),
-    "no pixels": (png_announcing(0, 10), 415, "no photo"),
+    "no pixels": (png_announcing(0, 10), 415, "not a photo"),
     "bomb": (png_announcing(60_000, 60_000), 413, "pixels"),
     "pixels": (png_announcing(500, 401), 413, "500 x 401"),
     "bytes": (b"\xff\xd8\xff" + bytes(500_000), 413, "500000 bytes"),
     "animation": (
         encoded(noise(), "GIF", save_all=True, append_images=[noise(60, 80).rotate(90)]),
         415,
-        "animation",
+        "it has 2 frames",
     ),
-    "16 bits of grey": (encoded(GREY16, "PNG"), 415, "8 bits"),
+    "an animated WebP": (
+        encoded(noise(), "WEBP", save_all=True, append_images=[noise(60, 80).rotate(90)]),
+        415,
+        "it has 2 frames",
+    ),
     "a line": (encoded(noise(1, 3000), "PNG"), 422, "too long"),
 }
 
@@ -127,6 +131,7 @@ TAKEN = {
     "CMYK": encoded(noise().convert("CMYK"), "JPEG"),
     "grey": encoded(noise().convert("L"), "PNG"),
     "palette with transparency": encoded(noise().quantize(), "PNG", transparency=0),
+    "16 bits of grey": encoded(GREY16, "PNG"),
     "black and white": encoded(noise().convert("1"), "PNG"),
     "transparent": encoded(noise().convert("RGBA"), "PNG"),
     "WebP": encoded(noise(), "WEBP"),

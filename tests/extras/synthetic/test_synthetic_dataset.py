@@ -9,12 +9,9 @@ import pytest
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from pose_project.extras.synthetic import (
-    LEVELS,
-    ensure_synthetic_dataset,
-    generation,
-    synthetic_photo,
-)
+from pose_project.extras.synthetic import generation
+from pose_project.extras.synthetic.generation import ensure_synthetic_dataset, synthetic_photo
+from pose_project.extras.synthetic.levels import LEVELS
 from pose_project.structures.schema import COCO_PERSON, KeypointSchema
 from pose_project.utils.errors import InputError
 

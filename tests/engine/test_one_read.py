@@ -1,0 +1,75 @@
+"""A run reads its annotation files once; an image passes few files on its way to the loss."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from detectron2.data import MetadataCatalog
+from detectron2.utils.events import EventStorage
+
+import pose_project
+from pose_project.config.loading import build
+from pose_project.data import annotation_files as module
+from pose_project.data import get_dataset_dicts
+from pose_project.engine import PoseTrainer
+
+_opened: Counter[str] = Counter()
+_PACKAGE = Path(pose_project.__file__).parent
+
+
+@contextmanager
+def counted_reads() -> Iterator[Counter[str]]:
+    """Count by path how often files are opened; hooks cannot be removed, so there is one."""
+    if not hasattr(counted_reads, "is_hooked"):
+        sys.addaudithook(lambda event, args: event == "open" and _opened.update([str(args[0])]))
+        counted_reads.is_hooked = True
+    _opened.clear()
+    yield _opened
+
+
+def files_run(work: Callable[[], object]) -> set[str]:
+    """Return the files of the package of which a function runs."""
+    found: set[str] = set()
+
+    def note(frame, event, argument) -> None:
+        code = frame.f_code
+        if code.co_name != "<module>" and code.co_filename.startswith(str(_PACKAGE)):
+            found.add(str(Path(code.co_filename).relative_to(_PACKAGE)))
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return found
+
+
+def test_a_run_with_evaluations_reads_each_annotation_file_once(start):
+    names = ("synthetic_demo_train_12", "synthetic_demo_val_5")
+    for name in names:
+        get_dataset_dicts(name)  # made if they are not there
+    module.release_annotations()
+    module._categories.clear()
+    files = [MetadataCatalog.get(name).json_file for name in names]
+    with counted_reads() as opened:
+        start("train.eval_period=3", "train.validation_loss=True").train()
+    assert [opened[file] for file in files] == [1, 1]
+
+
+def test_files_from_json_to_loss(tiny_config):
+    cfg = tiny_config()
+    get_dataset_dicts(cfg.dataloader.train.dataset.names)
+    model = PoseTrainer.build_model(cfg)
+    module.release_annotations()
+    module._categories.clear()
+
+    def work() -> None:
+        batch = next(iter(build(cfg, "dataloader.train")))
+        with EventStorage(0):
+            model(batch)
+
+    files = files_run(work)
+    assert {"data/annotation_files.py", "data/mapper.py", "modeling/keypoint_head.py"} <= files
+    assert len(files) <= 20
