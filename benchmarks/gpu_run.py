@@ -29,7 +29,7 @@ from pose_project.utils.errors import PoseError
 ROOT = Path(__file__).resolve().parents[1]
 DEMO, R50 = "configs/quick/synthetic.py", "configs/quick/synthetic_R50.py"
 
-_SECONDS = 1.5  # of pairs of runs for each comparison
+_SECONDS = 1.0  # of pairs of runs for each comparison
 _QUIET = ["train.report=False", "train.visualizations=0"]
 _RESUMED_ITERATIONS, _CHECKPOINT_PERIOD = 40, 10
 
