@@ -3,6 +3,7 @@
 # make test    unit and parity tests, doctests
 # make soak    kill, damage, fuzz and watch long runs; docs/reliability.md
 # make bench   speed against the peers, on a quiet machine
+# make gpu     everything that a GPU proves and measures; docs/gpu.md
 # make lint    ruff, format, import contract
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ RUN := $(VENV)/bin/python
 SETUP_DONE := $(VENV)/.setup-done
 DEMO := output/demo
 
-.PHONY: setup demo test test-integration bench soak lint
+.PHONY: setup demo test test-integration bench soak gpu lint
 
 setup: $(SETUP_DONE)
 
@@ -49,6 +50,10 @@ bench: setup
 # at most 20 minutes; writes docs/reliability.md
 soak: setup
 	$(RUN) tools/soak.py --report docs/reliability.md
+
+# at most 25 minutes, on a machine with an NVIDIA GPU
+gpu: setup
+	$(RUN) tools/gpu.py --json docs/gpu.json --report docs/gpu.md
 
 lint: setup
 	$(VENV)/bin/ruff check .

@@ -23,12 +23,15 @@ _CASES: dict[str, tuple[str, float, float, tuple[int, ...]]] = {
 }
 
 
-def measure_decoding(peer: str, device: torch.device) -> Iterator[Comparison]:
+def measure_decoding(
+    peer: str, device: torch.device, seconds: float | None = None
+) -> Iterator[Comparison]:
     """Yield one comparison for each kind of maps and number of people.
 
     Args:
         peer: ``detectron2`` or ``torchvision``.
         device: where to decode.
+        seconds: of pairs of runs for each; None: as many as the docs need.
     """
     theirs = {"detectron2": _detectron2, "torchvision": _torchvision}[peer]
     generator = torch.Generator().manual_seed(0)
@@ -44,7 +47,7 @@ def measure_decoding(peer: str, device: torch.device) -> Iterator[Comparison]:
                 partial(theirs, logits, boxes),
                 _difference,
                 device,
-                seconds=_SECONDS,
+                seconds=_SECONDS if seconds is None else seconds,
             )
 
 

@@ -53,7 +53,8 @@ class Case:
 
 
 _PLAIN = {"fold_batchnorm": False, "channels_last": False}
-_ON_ANY_DEVICE = (
+_COMPILED = {"compile_backbone": True, "compile_heads": True}
+_ON_A_CPU = (
     Case("default, by people", people=(1, _PEOPLE, 100)),
     Case("default, by size of the photo", sides=(400, 600, 800)),
     Case("default, by batch", sides=(400,), batches=(1, 2, 4)),
@@ -64,20 +65,25 @@ _ON_ANY_DEVICE = (
     Case("dtype=bf16", {"dtype": "bf16"}, people=(1, _PEOPLE, 100)),
 )
 _ON_A_GPU = (
-    Case("dtype=bf16, peer as well", {"dtype": "bf16"}, torch.bfloat16),
+    Case("default, by people", people=(1, _PEOPLE, 100)),
+    Case("default, by size of the photo", sides=(400, 800)),
+    Case("default, by batch", batches=(1, 8)),
+    Case("cuda_graphs=False", {"cuda_graphs": False}, batches=(1, 8)),
+    Case("dtype=bf16, peer as well", {"dtype": "bf16"}, torch.bfloat16, batches=(1, 8)),
     Case("dtype=fp16, peer as well", {"dtype": "fp16"}, torch.float16),
-    Case("compile_backbone", {"compile_backbone": True}),
-    Case("dtype=bf16 compile_backbone", {"dtype": "bf16", "compile_backbone": True}),
-    Case("dtype=fp16 compile_backbone", {"dtype": "fp16", "compile_backbone": True}),
+    Case("dtype=bf16 compiled", {"dtype": "bf16", **_COMPILED}, torch.bfloat16),
 )
 
 
-def measure_inference(peer: str, device: torch.device) -> Iterator[Comparison]:
+def measure_inference(
+    peer: str, device: torch.device, seconds: float | None = None
+) -> Iterator[Comparison]:
     """Yield one comparison for each way to run our model and each size.
 
     Args:
         peer: ``detectron2`` or ``torchvision``.
         device: where both run.
+        seconds: of pairs of runs for each; None: as many as the docs need.
     """
     config = stock_config() if peer == "detectron2" else our_config(_TORCHVISION_CONFIG)
     weights = random_weights(config)
@@ -86,14 +92,14 @@ def measure_inference(peer: str, device: torch.device) -> Iterator[Comparison]:
     else:
         ours, theirs = config, _Torchvision(build_torchvision(weights, device))
     model = build(ours, weights, device)
-    for case in _ON_ANY_DEVICE + (_ON_A_GPU if device.type == "cuda" else ()):
-        fast = FastInference(model, InferenceSettings(**case.switches))
-        fast.model.roi_heads.keypoint_head.topk_per_image = case.topk
+    for case in _ON_A_GPU if device.type == "cuda" else _ON_A_CPU:
+        model.roi_heads.keypoint_head.topk_per_image = case.topk
         for work in case.sizes():
             photos = make_photos(
                 work["batch"], work["short_side"], 32 * round(work["short_side"] * _ASPECT / 32)
             )
-            _limit_people(fast.model.roi_heads.box_predictor, work["people"])
+            limit_people(model.roi_heads.box_predictor, work["people"])
+            fast = FastInference(model, InferenceSettings(**case.switches))
             theirs.prepare(work["people"], work["short_side"], case.peer_dtype)
             yield compare(
                 case.name,
@@ -107,17 +113,18 @@ def measure_inference(peer: str, device: torch.device) -> Iterator[Comparison]:
                     with_points=case.topk is None,  # else most people have none on our side
                 ),
                 device,
-                seconds=_SECONDS,
+                seconds=_SECONDS if seconds is None else seconds,
             )
 
 
-def _limit_people(box_predictor: nn.Module, count: int) -> None:
+def limit_people(box_predictor: nn.Module, count: int) -> None:
+    """Let a model find so many people, whatever their scores are."""
     box_predictor.test_score_thresh = 0.0
     box_predictor.test_topk_per_image = count
 
 
 def _run(model: Callable[[Any], Any], photos: list[dict[str, Any]]) -> list[Instances]:
-    return [each["instances"] for each in model(photos)]
+    return [each["instances"].to("cpu") for each in model(photos)]
 
 
 class _Detectron2:
@@ -125,7 +132,7 @@ class _Detectron2:
         self.model = model
 
     def prepare(self, people: int, side: int, dtype: torch.dtype) -> None:
-        _limit_people(self.model.roi_heads.box_predictor, people)
+        limit_people(self.model.roi_heads.box_predictor, people)
         device = next(self.model.parameters()).device.type
         low = dtype != torch.float32
         self.autocast = torch.autocast(device, dtype if low else None, enabled=low)
@@ -149,7 +156,8 @@ class _Torchvision(_Detectron2):
     @torch.no_grad()
     def __call__(self, photos: list[dict[str, Any]]) -> list[dict[str, Tensor]]:
         with self.autocast:
-            return self.model([photo["image"].to(self.device) / 255 for photo in photos])
+            found = self.model([photo["image"].to(self.device) / 255 for photo in photos])
+        return [{name: value.cpu() for name, value in each.items()} for each in found]
 
 
 def _difference(

@@ -37,6 +37,7 @@ linear. What was not measured on a device is not here.
 
 This page is written by `python tools/benchmark.py --report docs/benchmarks.md` from the files in
 `docs/benchmarks/`; `python tools/benchmark.py --task TASK --peer PEER --json FILE` makes those.
+What a GPU gives is in [gpu.md](gpu.md).
 """
 
 
@@ -56,8 +57,6 @@ def write_report(page: Path) -> int:
         raise InputError(f"no JSON files in {folder}; make them with --task TASK --json FILE")
     records = [(path, _read(path)) for path in files]  # all of them before anything is written
     sections = [_section(path, record, folder.name) for path, record in records]
-    if all("CPU" in record["device"] for _, record in records):
-        sections.insert(0, "No GPU has been measured yet.\n")
     if (folder / COUNTS).exists():
         sections.append(_counts_section(json.loads((folder / COUNTS).read_text(encoding="utf-8"))))
     write_text_atomic(page, "\n".join([_INTRODUCTION, *sections]))
@@ -109,7 +108,7 @@ def _section(path: Path, record: dict[str, Any], folder: str) -> str:
         f"`{' '.join(record['command'])}` at `{commit[:12]}`; {versions}.",
         "",
     ]
-    lines += [_table(record["comparisons"]), ""]
+    lines += [comparison_table(record["comparisons"]), ""]
     growing = {
         key: group for key, group in _series(record["comparisons"]).items() if len(group) > 1
     }
@@ -135,7 +134,8 @@ def _size(comparison: dict[str, Any]) -> float:
     return next(iter(comparison["work"].values()))
 
 
-def _table(comparisons: list[dict[str, Any]]) -> str:
+def comparison_table(comparisons: list[dict[str, Any]]) -> str:
+    """Return a Markdown table of records of ``Comparison``."""
     rows = []
     for (case, peer), group in _series(comparisons).items():
         sizes = [_size(each) for each in group]

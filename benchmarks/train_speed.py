@@ -50,19 +50,22 @@ _ON_A_CPU = (
     Case("bf16", amp_dtype="bf16"),
 )
 _ON_A_GPU = (
-    Case("float32, by batch", batches=(2, 4, 8), sides=(800,)),
-    Case("float32, by size of the photo", batches=(8,), sides=(640, 800)),
-    Case("bf16 against AMP, by batch", amp_dtype="bf16", peer_amp=True, batches=(2, 4, 8)),
+    Case("float32, by batch", batches=(2, 8), sides=(800,)),
+    Case(
+        "bf16 against AMP, by batch", amp_dtype="bf16", peer_amp=True, batches=(2, 8), sides=(800,)
+    ),
     Case("fp16 against AMP", amp_dtype="fp16", peer_amp=True, batches=(8,), sides=(800,)),
-    Case("bf16 against float32", amp_dtype="bf16", batches=(8,), sides=(640, 800)),
 )
 
 
-def measure_training(peer: str, device: torch.device) -> Iterator[Comparison]:
+def measure_training(
+    peer: str, device: torch.device, seconds: float | None = None
+) -> Iterator[Comparison]:
     """Yield one comparison for each way to train and each size.
 
     Losses may differ by 1e-2: where rounding takes a proposal over an IoU threshold, another one is
-    sampled in its place.
+    sampled in its place. On a GPU, whose kernels round differently in each memory layout, the
+    number of candidates changes and with it the whole sample; there they are told, not judged.
 
     Both sides have the same weights and photos, on the host at the start of a step as a loader
     leaves them, and the same random numbers.
@@ -70,6 +73,7 @@ def measure_training(peer: str, device: torch.device) -> Iterator[Comparison]:
     Args:
         peer: ``detectron2``.
         device: where both train.
+        seconds: of pairs of steps for each; None: as many as the docs need.
     """
     assert peer == "detectron2"
     weights = random_weights(stock_config())
@@ -101,9 +105,9 @@ def measure_training(peer: str, device: torch.device) -> Iterator[Comparison]:
                 {grows: work.pop(grows), **work, "people": _PEOPLE},
                 partial(_step, our_step),
                 partial(_step, their_step),
-                partial(_difference, bound=1e-2 if case.amp_dtype is None else 0.1),
+                partial(_difference, bound=_bound(case, device)),
                 device,
-                seconds=_SECONDS,
+                seconds=_SECONDS if seconds is None else seconds,
             )
 
 
@@ -143,6 +147,14 @@ def _step(trainer: SimpleTrainer) -> dict[str, float]:
         return {name: value for name, (value, _) in storage.latest().items() if "loss" in name}
 
 
-def _difference(ours: dict[str, float], theirs: dict[str, float], bound: float) -> list[Difference]:
+def _bound(case: Case, device: torch.device) -> float | None:
+    if device.type == "cuda":
+        return None
+    return 1e-2 if case.amp_dtype is None else 0.1
+
+
+def _difference(
+    ours: dict[str, float], theirs: dict[str, float], bound: float | None
+) -> list[Difference]:
     apart = [abs(ours[name] - value) / max(abs(value), 1e-2) for name, value in theirs.items()]
     return [Difference("losses, relative", max(apart), bound)]

@@ -25,5 +25,5 @@ dataloader.test.mapper.augmentations[0].update(short_edge_length=240, max_size=4
 optimizer.lr = 5e-4
 optimizer.fused = True
 train.output_dir = "./output/synthetic_R50"
-train.max_iter = 2000
+train.max_iter = 1000
 train.checkpointer.period = 500

@@ -1,6 +1,7 @@
 """Training from a LazyConfig through Detectron2's ``DefaultTrainer``."""
 
 import copy
+import inspect
 import logging
 import sys
 import weakref
@@ -8,11 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from detectron2.config import LazyConfig, get_cfg, instantiate
 from detectron2.engine import DefaultTrainer, HookBase, TrainerBase
 from detectron2.evaluation import inference_on_dataset
 from detectron2.solver import LRMultiplier
 from detectron2.utils import comm
+from detectron2.utils.registry import locate
 from fvcore.common.history_buffer import HistoryBuffer
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
@@ -227,9 +230,17 @@ class PoseTrainer(DefaultTrainer):
 
     @classmethod
     def build_optimizer(cls, cfg: DictConfig, model: nn.Module) -> Optimizer:
-        """Return ``cfg.optimizer`` over the parameters of ``model``."""
+        """Return ``cfg.optimizer`` over the parameters of ``model``.
+
+        On a GPU its ``fused`` form where there is one and the config does not say: it takes one
+        kernel, and leaves a bad update out without asking the host, see ``TrainStep``.
+        """
         node = copy.deepcopy(cfg.optimizer)
         node.params.model = model
+        optimizer_class = locate(node._target_) if isinstance(node._target_, str) else node._target_
+        has_fused = "fused" in inspect.signature(optimizer_class).parameters
+        if torch.device(cfg.train.device).type == "cuda" and has_fused and "fused" not in node:
+            node.fused = True
         if cfg.train.reference_batch_size:
             # the linear scaling rule: Goyal et al., Accurate, Large Minibatch SGD, section 2.1
             node.lr *= cfg.dataloader.train.total_batch_size / cfg.train.reference_batch_size

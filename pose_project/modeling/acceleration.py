@@ -8,13 +8,16 @@ from typing import Any, Literal
 
 import torch
 from detectron2.layers import Conv2d, FrozenBatchNorm2d
-from detectron2.modeling.roi_heads import FastRCNNOutputLayers
+from detectron2.modeling.proposal_generator.rpn import StandardRPNHead
+from detectron2.modeling.roi_heads import FastRCNNConvFCHead, FastRCNNOutputLayers
 from detectron2.modeling.roi_heads.keypoint_head import KRCNNConvDeconvUpsampleHead
 from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from pose_project.config.settings import read_settings, setting
+from pose_project.modeling.fixed_shape import has_fixed_shape
+from pose_project.modeling.fixed_shape_rcnn import FixedShapeRCNN
 from pose_project.modeling.pooling import use_channels_last_pooling
 from pose_project.modeling.precision import named_dtype
 from pose_project.modeling.test_time import TestTimeModel, TestTimeSettings
@@ -42,6 +45,11 @@ class InferenceSettings:
     compile_backbone: bool = setting(
         False,
         "Compile the backbone with `torch.compile`, once for all sizes of photos; takes a minute.",
+    )
+    compile_heads: bool = setting(False, "Likewise the heads of proposals, boxes and keypoints.")
+    cuda_graphs: bool = setting(
+        True,
+        "On a GPU, start all kernels of a photo at once where its padded size has come before.",
     )
     test_time: TestTimeSettings = field(default_factory=TestTimeSettings)
 
@@ -73,7 +81,9 @@ class FastInference(nn.Module):
     """A frozen copy of a model, with the same inputs and outputs.
 
     The last layers, of boxes, scores and heatmaps, stay in float32 whatever ``dtype`` says: with
-    eight bits scores tie and the highest cell moves.
+    eight bits scores tie and the highest cell moves. On a GPU people and points are returned on the
+    host, where a model of Detectron2's standard parts puts them in one copy each, see
+    :class:`FixedShapeRCNN`.
 
     Args:
         model: a Detectron2 model, such as ``GeneralizedRCNN``; it is not changed.
@@ -95,8 +105,14 @@ class FastInference(nn.Module):
             to_channels_last(self.model)
         if self.dtype != torch.float32:
             _keep_outputs_in_float32(self.model)
+            _store_weights_as(self.model, self.dtype)
         if settings.compile_backbone:
             self.model.backbone.compile(dynamic=True)
+        if settings.compile_heads:
+            _compile_heads(self.model)
+        if self.device_type != "cpu":
+            with_graphs = settings.cuda_graphs and self.device_type == "cuda"
+            self.model = _in_fixed_shapes(self.model, with_graphs)
 
     @torch.no_grad()
     def forward(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -144,6 +160,32 @@ def _keep_outputs_in_float32(model: nn.Module) -> None:
             head.cls_score, head.bbox_pred = _InFloat32(head.cls_score), _InFloat32(head.bbox_pred)
         elif isinstance(head, KRCNNConvDeconvUpsampleHead):
             head.score_lowres = _InFloat32(head.score_lowres)
+
+
+def _store_weights_as(model: nn.Module, dtype: torch.dtype) -> None:
+    """Convert once what autocast would convert for every photo."""
+    in_float32 = {id(each.layer) for each in model.modules() if isinstance(each, _InFloat32)}
+    for layer in model.modules():
+        is_cast = isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))
+        if is_cast and id(layer) not in in_float32:
+            for parameter in layer.parameters(recurse=False):
+                parameter.data = parameter.data.to(dtype)
+
+
+def _compile_heads(model: nn.Module) -> None:
+    for part in list(model.modules()):
+        if isinstance(part, KRCNNConvDeconvUpsampleHead):
+            part.layers = torch.compile(part.layers, dynamic=True)
+        elif isinstance(part, (StandardRPNHead, FastRCNNConvFCHead)):
+            part.compile(dynamic=True)
+
+
+def _in_fixed_shapes(model: nn.Module, cuda_graphs: bool) -> nn.Module:
+    """Return a model that lets a GPU run ahead, where its parts are known; else the same one."""
+    if isinstance(model, TestTimeModel):
+        model.model = _in_fixed_shapes(model.model, cuda_graphs)
+        return model
+    return FixedShapeRCNN(model, cuda_graphs) if has_fixed_shape(model) else model
 
 
 def inference_dtype(name: str, device: str) -> torch.dtype:

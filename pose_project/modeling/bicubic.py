@@ -26,6 +26,8 @@ not exceed it, the cell speaks for none of the four patches around it. Near a sm
 is above the map by little, so that a dozen of 3,249 patches remain.
 """
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -53,7 +55,12 @@ def bicubic_weights(t: Tensor) -> Tensor:
     """Return (..., 4): the weights of the cells i - 1 .. i + 2 at (...) positions i + t."""
     square = t * t
     powers = torch.stack([torch.ones_like(t), t, square, square * t], dim=-1)
-    return powers @ powers.new_tensor(_CUBICS)
+    return powers @ _cubics(t.device)
+
+
+@lru_cache
+def _cubics(device: torch.device) -> Tensor:
+    return torch.tensor(_CUBICS, device=device)  # once: the host would wait for each copy
 
 
 def bicubic_matrix(lengths: Tensor, longest: int, side: int) -> Tensor:

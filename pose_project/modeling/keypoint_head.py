@@ -149,14 +149,18 @@ class SpatialSoftmaxKeypointHead(KRCNNConvDeconvUpsampleHead):
         return self.loss_weight * keypoint_loss(keypoint_logits, targets, valid, normalizer)
 
     def attach_keypoints(self, keypoint_logits: Tensor, instances: list[Instances]) -> None:
-        """Set what ``decoder`` makes of (R, K, S, S) logits on the instances they belong to."""
+        """Set what ``decoder`` makes of (R, K, S, S) logits on the instances they belong to.
+
+        It is put where their boxes are: on the host if these have been read already.
+        """
         boxes = torch.cat([each.pred_boxes.tensor for each in instances])
         fields = dict(self.decoder(keypoint_logits, boxes))
         if self.keep_heatmaps:
             fields["pred_keypoint_heatmaps"] = keypoint_logits.detach()
         counts = [len(each) for each in instances]
         for name, values in fields.items():
-            for each, own in zip(instances, values.split(counts), strict=True):
+            on_boxes = values.to(boxes.device)
+            for each, own in zip(instances, on_boxes.split(counts), strict=True):
                 each.set(name, own)
 
 
@@ -165,9 +169,10 @@ def decode_keypoints(keypoint_logits: Tensor, boxes: Tensor) -> dict[str, Tensor
 
     Args:
         keypoint_logits: (R, K, S, S).
-        boxes: (R, 4) XYXY_ABS, pixels.
+        boxes: (R, 4) XYXY_ABS, pixels, on the logits' device or on the host.
     """
-    return {"pred_keypoints": decode_heatmaps(keypoint_logits, boxes)[..., [0, 1, 3]]}
+    x, y, _, score = decode_heatmaps(keypoint_logits, boxes).unbind(dim=2)
+    return {"pred_keypoints": torch.stack([x, y, score], dim=2)}
 
 
 def _best_of_each_class(instances: Instances, count: int) -> Tensor:

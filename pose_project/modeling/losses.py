@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+_IGNORED = -100
+
 
 def keypoint_loss(
     keypoint_logits: Tensor, targets: Tensor, valid: Tensor, normalizer: Tensor | float
@@ -22,5 +24,12 @@ def keypoint_loss(
     Returns:
         Scalar float32, >= 0.
     """
-    logits = keypoint_logits.flatten(2)[valid].float()  # (number of valid keypoints, S * S)
-    return F.cross_entropy(logits, targets[valid], reduction="sum") / normalizer
+    logits = keypoint_logits.flatten(2)
+    if logits.device.type == "cpu":
+        logits, targets = logits[valid], targets[valid]
+    else:
+        # a GPU would wait to know how many are valid; zeros also stop gradients that are not finite
+        logits = logits.where(valid[..., None], 0).flatten(0, 1)
+        targets = targets.where(valid, _IGNORED).flatten()
+    losses = F.cross_entropy(logits.float(), targets, reduction="sum", ignore_index=_IGNORED)
+    return losses / normalizer

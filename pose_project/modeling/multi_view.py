@@ -15,6 +15,18 @@ from detectron2.structures import Boxes, ImageList, Instances
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pose_project.modeling.fixed_shape import (
+    FixedShapeDetector,
+    has_fixed_shape,
+    pool_boxes,
+    read_people,
+)
+from pose_project.modeling.fixed_shape_rcnn import (
+    detect_as_usual,
+    preprocess,
+    rois_of,
+    sizes_whwh_of,
+)
 from pose_project.structures import KeypointSchema
 from pose_project.utils.private_api import add_masks, find_boxes, to_original_size
 
@@ -54,7 +66,8 @@ class MultiViewRCNN(nn.Module):
     """A ``GeneralizedRCNN`` whose heatmaps are the mean over several views of each photo.
 
     Boxes come from the views that are not mirrored, those of all sizes together, suppressed once
-    more. Masks are those of the first view.
+    more. Masks are those of the first view. On a GPU the people and their points come to the host,
+    see :class:`FixedShapeRCNN`, unless there are masks.
 
     Args:
         model: with this project's keypoint head.
@@ -68,7 +81,11 @@ class MultiViewRCNN(nn.Module):
     ) -> None:
         super().__init__()
         self.model = model
-        self.hflip_indices = list(schema.hflip_indices)
+        self.hflip_indices = torch.tensor(schema.hflip_indices, device=model.device)
+        is_fixed = has_fixed_shape(model) and not model.roi_heads.mask_on
+        self.detector = (
+            FixedShapeDetector(model) if is_fixed and model.device.type != "cpu" else None
+        )
         self.flips = (False, True) if flip else (False,)
         self.scales = (1.0, *scales)
 
@@ -102,15 +119,14 @@ class MultiViewRCNN(nn.Module):
                 ]
             photos.append({"image": image.flip(-1) if is_mirrored else image})
             scales_wh.append((new_hw[1] / width, new_hw[0] / height))
-        images = self.model.preprocess_image(photos)
+        images = preprocess(self.model, photos)
         return _View(images, self.model.backbone(images.tensor), scales_wh, is_mirrored)
 
     def _find_people(self, views: Sequence[_View]) -> list[Instances]:
         """Return the boxes of each photo, in the space of the first view."""
         found = []
         for view in views:
-            proposals, _ = self.model.proposal_generator(view.images, view.features, None)
-            people = find_boxes(self.model.roi_heads, view.features, proposals)
+            people = self._people_of(view)
             for each, (scale_x, scale_y) in zip(people, view.scales_wh, strict=True):
                 each.pred_boxes.scale(1 / scale_x, 1 / scale_y)
             sizes_hw = views[0].images.image_sizes
@@ -124,6 +140,17 @@ class MultiViewRCNN(nn.Module):
             return found[0]
         return [self._merge(Instances.cat(list(photo))) for photo in zip(*found, strict=True)]
 
+    def _people_of(self, view: _View) -> list[Instances]:
+        """Return the boxes of each photo, in the space of the view."""
+        images, features = view.images, view.features
+        if self.detector is None:
+            proposals, _ = self.model.proposal_generator(images, features, None)
+            return find_boxes(self.model.roi_heads, features, proposals)
+        maps = self.detector.pooling_maps(features)
+        found = self.detector(features, maps, sizes_whwh_of(images))
+        people = read_people(found.cpu(), images.image_sizes)
+        return people or detect_as_usual(self.model, images, features)
+
     def _merge(self, people: Instances) -> Instances:
         """Return the people of several views, each once."""
         predictor = self.model.roi_heads.box_predictor
@@ -135,7 +162,16 @@ class MultiViewRCNN(nn.Module):
     def _heatmaps(self, view: _View, instances: list[Instances]) -> Tensor:
         """Return (R, K, S, S) logits of a view, as they are where the photo is not mirrored."""
         heads = self.model.roi_heads
-        features = [view.features[name] for name in heads.keypoint_in_features]
-        pooled = heads.keypoint_pooler(features, view.boxes_of(instances))
+        boxes = view.boxes_of(instances)
+        if self.detector is None:
+            features = [view.features[name] for name in heads.keypoint_in_features]
+            pooled = heads.keypoint_pooler(features, boxes)
+        else:
+            maps = self.detector.pooling_maps(view.features)
+            rois = rois_of([each.tensor for each in boxes]).to(self.model.device, non_blocking=True)
+            maps = [maps[name] for name in heads.keypoint_in_features]
+            pooled = pool_boxes(heads.keypoint_pooler, maps, rois)
         logits = heads.keypoint_head.layers(pooled)
-        return logits[:, self.hflip_indices].flip(-1) if view.is_mirrored else logits
+        if view.is_mirrored:
+            logits = logits.index_select(1, self.hflip_indices).flip(-1)
+        return logits

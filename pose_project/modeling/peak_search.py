@@ -24,9 +24,9 @@ from pose_project.modeling.bicubic import (
     pixel_positions,
 )
 
-# A step needs about four times as much in float32. On a CPU it should stay in the caches; a GPU
-# wants few large steps.
-_PIXELS_PER_STEP, _PIXELS_PER_GPU_STEP = 500_000, 8_000_000
+# Enlarged pixels to have in memory at once; a single map may have more. A step needs about four
+# times as much in float32. On a CPU it should stay in the caches; a GPU wants few large steps.
+PIXELS_PER_STEP, _PIXELS_PER_LARGE_STEP = 500_000, 2**26
 
 
 class Peaks(NamedTuple):
@@ -49,11 +49,6 @@ class Patches(NamedTuple):
     def select(self, which: Tensor) -> "Patches":
         """Return those of a mask or an index."""
         return Patches(self.map_of[which], self.yx[which])
-
-
-def pixels_per_step(device: torch.device) -> int:
-    """Return how many enlarged pixels to have in memory at once; a single map may have more."""
-    return _PIXELS_PER_STEP if device.type == "cpu" else _PIXELS_PER_GPU_STEP
 
 
 def peaks_by_search(maps: Tensor, sizes_wh: Tensor, longest_wh: list[int]) -> tuple[Peaks, Patches]:
@@ -87,7 +82,7 @@ def improve_peaks(
     """Return the highest pixels of ``peaks`` and of the patches around ``cells``."""
     patches = _patches_above(maps, peaks.values, cells)
     per_patch = math.prod(_most_pixels(longest, maps.shape[-1]) for longest in longest_wh)
-    per_step = max(1, pixels_per_step(maps.device) // per_patch)
+    per_step = max(1, PIXELS_PER_STEP // per_patch)
     for map_of, yx in zip(patches.map_of.split(per_step), patches.yx.split(per_step), strict=True):
         values, pixels = _peaks_of_patches(maps, sizes_wh, longest_wh, Patches(map_of, yx))
         highest = peaks.values.scatter_reduce(0, map_of, values, "amax")
@@ -120,13 +115,52 @@ def peaks_of_enlarged(maps: Tensor, sizes_wh: Tensor, longest_wh: list[int]) -> 
     if len(maps) == 1 and width * height <= side**2:  # the same numbers in fewer steps
         enlarged = F.interpolate(maps, size=(height, width), mode="bicubic", align_corners=False)
     else:
-        to_rows = bicubic_matrix(sizes_wh[:, 1], height, side)
-        to_columns = bicubic_matrix(sizes_wh[:, 0], width, side)
-        wide = maps.flatten(1, 2) @ to_columns.transpose(1, 2)
-        enlarged = to_rows[:, None] @ wide.view(*maps.shape[:3], width)
+        to_columns, to_rows = _to_pixels(sizes_wh, max(longest_wh), side)
+        enlarged = _enlarge(maps, to_columns[:, :width], to_rows[:, :height])
     values, position = enlarged.flatten(2).max(dim=2)
     pixels = torch.stack([position % width, position // width], dim=2)
     return Peaks(values, pixels.minimum(sizes_wh[:, None] - 1))
+
+
+def peaks_in_large_steps(maps: Tensor, sizes_wh: Tensor, known_wh: Tensor) -> Peaks:
+    """Return the highest pixel of whole enlarged maps in few kernels, without a wait.
+
+    Args:
+        maps: (R, K, S, S) float32, R at least 1.
+        sizes_wh: (R, 2) int64, at least 1.
+        known_wh: the same on the host, whatever the device of the maps.
+
+    Returns:
+        Peaks of shape (R, K).
+    """
+    longest, by_size = known_wh.amax(dim=1).sort(descending=True)
+    order = by_size.to(maps.device, non_blocking=True)
+    maps, sizes_wh = maps[order], sizes_wh[order]
+    to_columns, to_rows = _to_pixels(sizes_wh, int(longest[0]), maps.shape[-1])
+    found, start = [], 0
+    while start < len(maps):
+        per_person = maps.shape[1] * int(longest[start]) ** 2
+        part = slice(start, start + max(1, _PIXELS_PER_LARGE_STEP // per_person))
+        width, height = known_wh[by_size[part]].amax(dim=0).tolist()
+        enlarged = _enlarge(maps[part], to_columns[part, :width], to_rows[part, :height])
+        values, position = enlarged.flatten(2).max(dim=2)
+        found.append((values, torch.stack([position % width, position // width], dim=2)))
+        start = part.stop
+    values, pixels = (torch.cat(each) for each in zip(*found, strict=True))
+    pixels = pixels.minimum(sizes_wh[:, None] - 1)
+    back = by_size.argsort().to(maps.device, non_blocking=True)
+    return Peaks(values[back], pixels[back])
+
+
+def _to_pixels(sizes_wh: Tensor, longest: int, side: int) -> tuple[Tensor, Tensor]:
+    """Return (R, longest, S) what cells add to the pixels of a row, and likewise of a column."""
+    return bicubic_matrix(sizes_wh.T.flatten(), longest, side).chunk(2)
+
+
+def _enlarge(maps: Tensor, to_columns: Tensor, to_rows: Tensor) -> Tensor:
+    """Return (R, K, height, width) of (R, K, S, S), (R, width, S) and (R, height, S)."""
+    wide = maps.flatten(1, 2) @ to_columns.transpose(1, 2)
+    return to_rows[:, None] @ wide.view(*maps.shape[:3], -1)
 
 
 def _patches_above(maps: Tensor, values: Tensor, cells: Patches) -> Patches:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pose_project.config.settings import setting
-from pose_project.modeling.decoding import decode_heatmaps
+from pose_project.modeling.keypoint_head import decode_keypoints
 from pose_project.modeling.multi_view import MultiViewRCNN
 from pose_project.modeling.oks_nms import oks_nms
 from pose_project.modeling.spatial_softmax import SpatialSoftmax
@@ -123,13 +123,14 @@ class KeypointDecoder:
 
         Args:
             keypoint_logits: (R, K, S, S).
-            boxes: (R, 4) XYXY_ABS, pixels.
+            boxes: (R, 4) XYXY_ABS, pixels, on the logits' device or on the host.
 
         Returns:
             ``pred_keypoints`` (R, K, 3) as (x, y, score) and, where asked for,
             ``pred_keypoint_covs`` (R, K, 2, 2) in px^2 and ``pred_oks`` (R,).
         """
-        keypoints = decode_heatmaps(keypoint_logits, boxes)[..., [0, 1, 3]]
+        keypoints = decode_keypoints(keypoint_logits, boxes)["pred_keypoints"]
+        boxes = boxes.to(keypoint_logits.device, non_blocking=True)
         if self.settings.subpixel:
             keypoints[..., :2] = refine_by_taylor(keypoint_logits, boxes)
         fields = {"pred_keypoints": keypoints}
@@ -138,7 +139,7 @@ class KeypointDecoder:
             return fields
         softmax = SpatialSoftmax.of(keypoint_logits, boxes)
         points = keypoints[..., :2]
-        sigmas = self.sigmas.to(boxes.device)
+        sigmas = self.sigmas.to(boxes.device, non_blocking=True)
         areas = AREA_SHARE * (boxes[:, 2:] - boxes[:, :2]).float().clamp(min=1).prod(dim=1)
         if temperature is not None:
             radii = 2 * sigmas * areas.sqrt()[:, None]

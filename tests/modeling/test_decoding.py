@@ -119,10 +119,29 @@ def test_chunks_of_any_size_give_the_same(kind, monkeypatch):
     monkeypatch.setattr(decoding, "_FEW_PIXELS", 0)
     for maps, pixels in ((1, 1), (6, 10_000), (1000, 10**7)):
         monkeypatch.setattr(decoding, "_MAPS_PER_CHUNK", maps)
-        monkeypatch.setattr(peak_search, "_PIXELS_PER_STEP", pixels)
+        for module in (decoding, peak_search):
+            monkeypatch.setattr(module, "PIXELS_PER_STEP", pixels)
         decoded = decode_heatmaps(logits, boxes)
         torch.testing.assert_close(decoded[..., 2:], expected[..., 2:])
         check(logits, boxes)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("at_once", [1, 40_000, 10**7])
+def test_large_steps_find_the_same(kind, at_once, monkeypatch):
+    """What a GPU does; any device can."""
+    torch.manual_seed(0)
+    logits = kind(9, 28)
+    sizes_wh = torch.tensor([(20 * i + 5, 1 + (i * 37) % 90) for i in range(9)])
+    monkeypatch.setattr(peak_search, "_PIXELS_PER_LARGE_STEP", at_once)
+    found = peak_search.peaks_in_large_steps(logits, sizes_wh, sizes_wh)
+    for person, (width, height) in enumerate(sizes_wh.tolist()):
+        maps = logits[person : person + 1]
+        enlarged = F.interpolate(maps, (height, width), mode="bicubic")[0].flatten(1)
+        x, y = found.pixels[person].unbind(dim=1)
+        there = enlarged.gather(1, (y * width + x)[:, None])[:, 0]
+        torch.testing.assert_close(found.values[person], enlarged.amax(dim=1))
+        torch.testing.assert_close(there, enlarged.amax(dim=1))
 
 
 def test_bounds_hold_at_every_pixel_and_are_reached():
