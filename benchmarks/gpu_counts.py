@@ -23,6 +23,7 @@ from benchmarks.train_speed import make_batch, make_optimizer
 from pose_project.engine.train_step import TrainStep
 from pose_project.modeling.acceleration import FastInference, InferenceSettings, to_channels_last
 
+_EAGER = InferenceSettings(cuda_graphs=False)
 _RUNS = 15  # whose median time counts
 _WARM_UPS = 4  # kernels are chosen, graphs recorded
 _PEOPLE = 20
