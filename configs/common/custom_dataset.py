@@ -13,11 +13,15 @@ custom = dict(
     image_root="",
     # Only if the photos to score on lie elsewhere.
     val_image_root="${custom.image_root}",
+    # Only if the annotations do not list their keypoints: coco_wholebody, halpe136, hand21 ..., or
+    # a JSON file with the categories; docs/formats.md.
+    schema="",
 )
 
 
-_TRAIN = "${custom.train_json}@${custom.image_root}"
-_VAL = "${custom.val_json}@${custom.val_image_root}"
+_SCHEMA = "${schema_suffix:${custom.schema}}"
+_TRAIN = "${custom.train_json}@${custom.image_root}" + _SCHEMA
+_VAL = "${custom.val_json}@${custom.val_image_root}" + _SCHEMA
 
 
 def read_from_json(model: DictConfig, dataloader: DictConfig) -> None:

@@ -8,6 +8,13 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
+from pose_project.data.category_schemas import (
+    complete_categories,
+    read_schemas,
+    schema_hint,
+    with_schema,
+    without_schema,
+)
 from pose_project.data.filling import BOX_MARGIN, fill_annotation, shows_nothing
 from pose_project.data.segmentation import box_mask, usable_segmentation
 from pose_project.data.validation import check_annotation, check_image_id, check_keypoints
@@ -106,10 +113,21 @@ class AnnotationFile:
         return "; ".join(parts)
 
 
-_Key = tuple[str, int, int]  # path and version
+_Key = tuple[str, str, int, int]  # path, given schema, version
 _alive: WeakValueDictionary[_Key, AnnotationFile] = WeakValueDictionary()
 _recent: deque[AnnotationFile] = deque(maxlen=4)
 _categories: dict[_Key, list[dict[str, Any]]] = {}  # needed again when the rest was released
+_given_schemas: dict[str, str] = {}
+
+
+def give_schema(json_file: str | Path, schema: str) -> None:
+    """From now on, take the keypoints of a file's categories from elsewhere.
+
+    Args:
+        json_file: annotations.
+        schema: see ``read_schemas``; "" takes them from the file again.
+    """
+    _given_schemas[str(json_file)] = schema
 
 
 def load_annotations(json_file: str | Path) -> AnnotationFile:
@@ -122,7 +140,7 @@ def load_annotations(json_file: str | Path) -> AnnotationFile:
         InputError: if the file is not JSON or not in COCO's format, or an image or annotation
             cannot be used; names it.
     """
-    key = str(json_file), *_version(json_file)
+    key = _key(json_file)
     annotations = _alive.get(key)
     if annotations is None:
         annotations = _alive[key] = _read(str(json_file))
@@ -144,14 +162,14 @@ def keypoint_categories(json_file: str | Path) -> list[dict[str, Any]]:
     Raises:
         InputError: if there is none, or the file cannot be used.
     """
-    key = str(json_file), *_version(json_file)
+    key = _key(json_file)
     if key not in _categories:
         _categories[key] = load_annotations(json_file).categories
     categories = _categories[key]
     if not any(each.get("keypoints") for each in categories):
         raise InputError(
             f"{json_file} has no keypoints: no category lists names under 'keypoints' "
-            "(https://cocodataset.org/#format-data)"
+            "(https://cocodataset.org/#format-data)" + _hint(json_file)
         )
     return categories
 
@@ -174,9 +192,15 @@ def read_schema(json_file: str | Path) -> KeypointSchema:
         raise InputError(f"{json_file}: the category's keypoints are wrong: {error}") from error
 
 
-def _version(json_file: str | Path) -> tuple[int, int]:
+def _key(json_file: str | Path) -> _Key:
     status = Path(json_file).stat()
-    return status.st_mtime_ns, status.st_size
+    path = str(json_file)
+    return path, _given_schemas.get(path, ""), status.st_mtime_ns, status.st_size
+
+
+def _hint(json_file: str | Path) -> str:
+    content = load_annotations(json_file).content
+    return schema_hint(content["categories"], content.get("annotations", []))
 
 
 def _read(json_file: str) -> AnnotationFile:
@@ -191,8 +215,8 @@ def _read(json_file: str) -> AnnotationFile:
 
 
 @functools.lru_cache(maxsize=256)
-def _say_once(message: str) -> None:
-    logger.info(message)
+def _say_once(message: str, level: int = logging.INFO) -> None:
+    logger.log(level, message)
 
 
 def _complete(json_file: str, content: Any) -> AnnotationFile:
@@ -204,18 +228,47 @@ def _complete(json_file: str, content: Any) -> AnnotationFile:
                 f"{json_file}: category {each.get('name')!r} has no whole number as id"
             )
     _check_unique(json_file, "category", listed)
+    given = _objects(json_file, content, "annotations") if "annotations" in content else []
+    listed, given, num_fitted = _with_schemas(json_file, listed, given)
     with_keypoints = [each for each in listed if each.get("keypoints")]
     categories = sorted(with_keypoints or listed, key=lambda each: each["id"])
     images = _objects(json_file, content, "images")
     for image in images:
         check_image_id(f"{json_file}: image {image.get('id')!r}", image)
     _check_unique(json_file, "image", images)
-    given = _objects(json_file, content, "annotations") if "annotations" in content else []
     kept, filled, left_out = _fill(json_file, given, images, listed, categories)
     _check_unique(json_file, "annotation", kept)
     filled.update(_number(kept))
+    filled["keypoint names"] += num_fitted
     images = sorted(images, key=lambda each: each["id"])
     return AnnotationFile(json_file, content, images, kept, categories, +filled, left_out)
+
+
+def _with_schemas(
+    json_file: str, categories: list[dict[str, Any]], annotations: list[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
+    """Return categories and annotations with a schema that was given, and a name for each point.
+
+    The number is that of the categories that had more or fewer names than points.
+
+    Raises:
+        InputError: if the schema that was given is that of no category.
+    """
+    given = _given_schemas.get(json_file, "")
+    schemas = read_schemas(given) if given else {}
+    completed = complete_categories(categories, annotations, schemas)
+    if given and not completed.expected:
+        names = ", ".join(repr(each.get("name")) for each in categories)
+        raise InputError(
+            f"{json_file}: the schema {given!r} is that of {', '.join(map(repr, schemas))}, and "
+            f"cannot be told to be that of one of the categories {names}"
+        )
+    for place, done in completed.fitted.items():
+        name = completed.categories[place].get("name")
+        _say_once(f"{json_file}: category {name!r}: {done}", logging.WARNING)
+    for place, schema in completed.expected.items():
+        completed.categories[place] = with_schema(without_schema(categories[place]), schema)
+    return completed.categories, completed.annotations, len(completed.fitted)
 
 
 def _fill(

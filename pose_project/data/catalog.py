@@ -2,7 +2,9 @@
 
 Names that work everywhere: those registered with :func:`register_keypoint_dataset` or in
 Detectron2's ``DatasetCatalog``, its own ``keypoints_coco_2017_*``,
-``<annotations>.json@<folder of images>``, and those of a :class:`DatasetFamily`.
+``<annotations>.json@<folder of images>``, and those of a :class:`DatasetFamily`. Where the file
+does not list its keypoints, ``<annotations>.json@<folder>?schema=<name or file>`` says what they
+are.
 """
 
 import difflib
@@ -22,9 +24,11 @@ from detectron2.data.build import (
     filter_images_with_only_crowd_annotations,
     print_instances_class_histogram,
 )
+from omegaconf import OmegaConf
 
 from pose_project.data.annotation_files import (
     MALFORMED,
+    give_schema,
     keypoint_categories,
     load_annotations,
     read_schema,
@@ -44,6 +48,7 @@ _WHERE_COCO_IS = (
     "coco/val2017 (tools/prepare_coco.py fetches them)"
 )
 _PATH_NAME = re.compile(r"(.*?\.json|[^@]*)@(.*)")
+_SCHEMA = "?schema="
 _DETECTRON2_NAME = re.compile(r"keypoints_coco_20\d\d_.*")
 _EXTRAS = "pose_project.extras"
 
@@ -118,6 +123,7 @@ def resolve_dataset(name: str) -> Any:
     path = _PATH_NAME.fullmatch(name)
     if path and name not in DatasetCatalog:
         json_file, image_root = path.groups()
+        image_root, _, schema = image_root.partition(_SCHEMA)
         if not json_file or not image_root:
             raise InputError(
                 f"dataset {name!r} is not ANNOTATIONS.json@FOLDER_OF_PHOTOS; with "
@@ -125,6 +131,7 @@ def resolve_dataset(name: str) -> Any:
                 "custom.image_root"
             )
         register_keypoint_dataset(name, json_file, image_root)
+        give_schema(json_file, schema)
     if name not in DatasetCatalog:
         near = difflib.get_close_matches(name, DatasetCatalog.list(), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -180,6 +187,21 @@ def get_categories(dataset_name: str) -> list[dict[str, Any]]:
         KeypointSchema.from_coco_category(each).to_coco_category(each["id"], str(each.get("name")))
         for each in categories
     ]
+
+
+def schema_suffix(*schema: str) -> str:
+    """Return what follows a dataset's name to give it a schema; "" for none.
+
+    It is the resolver ``${schema_suffix:...}`` of configs, which splits at commas.
+
+    >>> "train.json@photos" + schema_suffix("hand21")
+    'train.json@photos?schema=hand21'
+    """
+    given = ",".join(map(str, schema))
+    return f"{_SCHEMA}{given}" if given else ""
+
+
+OmegaConf.register_new_resolver("schema_suffix", schema_suffix, replace=True)
 
 
 def create_hflip_indices(dataset_names: str | Sequence[str]) -> list[int]:

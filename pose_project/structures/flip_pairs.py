@@ -71,7 +71,8 @@ def read_flip_pairs(
 def _two_sides(pair: Any) -> tuple[Any, Any] | None:
     """Return both sides of a pair that may be one text; None if it has not two."""
     if isinstance(pair, str):
-        pair = re.split(r"\s*[,;:|/]\s*|\s+", pair.strip())
+        separator = next((each for each in ",;|/: " if each in pair.strip()), ",")
+        pair = [side.strip() for side in pair.strip().split(separator)]
     return tuple(pair) if isinstance(pair, (list, tuple)) and len(pair) == 2 else None
 
 
@@ -85,7 +86,7 @@ def _from_mirror(names: tuple[str, ...], mirror: Sequence[Any]) -> tuple[tuple[s
         places = [number - (0 if 0 in numbers else 1) for number in numbers]
     else:
         raise ValueError(f"flip_pairs {texts[:3]} ... are neither pairs nor keypoints")
-    if any(place >= len(names) or places[places[place]] != place for place in places):
+    if max(places) >= len(names) or any(places[places[place]] != place for place in places):
         raise ValueError("flip_pairs give for each keypoint another one, but are not a mirror")
     return tuple((names[a], names[b]) for a, b in enumerate(places) if a < b)
 

@@ -11,9 +11,9 @@ from helpers.fuzzing import VALID, damage, edits, fuzz, paths_in, replaced, valu
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pose_project.data.category_schemas import Schemas
 from pose_project.extras.doctor.columns import Dataset
 from pose_project.extras.doctor.examination import examine, examine_content
-from pose_project.extras.doctor.expected import Schemas
 from pose_project.extras.doctor.fixing import correct
 from pose_project.structures import COCO_PERSON
 from pose_project.utils.errors import InputError

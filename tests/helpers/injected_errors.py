@@ -150,6 +150,7 @@ CONTENTS: list[tuple[str, Edit, list]] = [
     ("keypoint-names", category(keypoints=["nose"] * 17), [1]),
     ("keypoint-names", category(keypoints=[None, *COCO_PERSON.names[1:]]), [1]),
     ("keypoint-names", category(keypoints="nose"), [1]),
+    ("names-number", category(keypoints=[*COCO_PERSON.names, "tail"]), [1]),
     ("flip-pairs", category(flip_pairs=[["left_eye", "right_eye"], ["left_eye", "nose"]]), [1]),
     ("flip-pairs", category(flip_pairs=[["left_eye", "left_eye"]]), [1]),
     ("flip-pairs", category(flip_pairs=[["left_eye", "right_tail"]]), [1]),

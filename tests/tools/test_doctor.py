@@ -118,8 +118,8 @@ def test_schemas_that_cannot_be_used(doctor, dataset, tmp_path):
         check_refused(doctor, message, json_file, "--schema", schema)
     schema.write_text("{")
     check_refused(doctor, "is not JSON", json_file, "--schema", schema)
-    check_refused(doctor, "is a folder; give 'coco'", json_file, "--schema", tmp_path)
-    check_refused(doctor, "is not there; give 'coco'", json_file, "--schema", "person")
+    check_refused(doctor, "is a folder; give a JSON file", json_file, "--schema", tmp_path)
+    check_refused(doctor, "is not there; give a JSON file", json_file, "--schema", "person")
     check_refused(doctor, "would replace an input", json_file, "--schema", schema, "--fix", schema)
 
 

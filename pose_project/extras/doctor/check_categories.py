@@ -26,6 +26,8 @@ def check_schemas(dataset: Dataset) -> Iterator[Finding]:
     given = dataset.categories.column("keypoints")
     no_lists = np.array([bool(each) and not isinstance(each, list) for each in given], bool)
     yield from dataset.categories.found("keypoint-names", no_lists)
+    for row, done in dataset.fitted.items():
+        yield from dataset.categories.found("names-number", [row], done)
     for row in np.flatnonzero(dataset.num_keypoints):
         category = dataset.categories.objects[row]
         reason = why_unusable(category)

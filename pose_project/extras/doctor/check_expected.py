@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+from pose_project.data.category_schemas import Schemas
 from pose_project.extras.doctor.check_categories import (
     check_categories_together,
     check_schemas,
@@ -11,10 +12,9 @@ from pose_project.extras.doctor.check_categories import (
 )
 from pose_project.extras.doctor.check_structure import check_entries
 from pose_project.extras.doctor.columns import Dataset
-from pose_project.extras.doctor.expected import Schemas
 from pose_project.extras.doctor.findings import ERROR, Finding, printable
 from pose_project.extras.doctor.problems import PROBLEMS
-from pose_project.structures import COCO_PERSON, KeypointSchema
+from pose_project.structures import KNOWN_SCHEMAS, KeypointSchema
 from pose_project.utils.errors import InputError
 from pose_project.utils.json_files import read_json
 
@@ -23,15 +23,16 @@ def read_schemas(given: str) -> Schemas:
     """Return the schema of each category with keypoints.
 
     Args:
-        given: ``"coco"`` for COCO's person, or the path of a JSON file in COCO's format, of which
+        given: a name of ``KNOWN_SCHEMAS``, or the path of a JSON file in COCO's format, of which
             only the categories are read.
 
     Raises:
         InputError: if the file is not JSON, has no keypoints, or they are wrong.
         OSError: if it cannot be read.
     """
-    if given == "coco":
-        return {"person": COCO_PERSON}
+    if given in KNOWN_SCHEMAS:
+        known = KNOWN_SCHEMAS[given]
+        return {known.category: known.schema}
     content = read_json(given)
     categories = content.get("categories") if isinstance(content, dict) else None
     if not isinstance(categories, list):
@@ -67,7 +68,13 @@ def check_matched(dataset: Dataset) -> Iterator[Finding]:
     detail = "; ".join(f"{where}: {_few(map(repr, names))}" for where, names in parts if names)
     if detail:
         yield Finding(PROBLEMS["schema-categories"], "file", detail=detail)
-    yield from dataset.categories.found("schema-absent", dataset.completed)
+    for row in dataset.completed:
+        names = dataset.listed[row].get("keypoints")
+        if not names:
+            yield from dataset.categories.found("schema-absent", [row])
+        else:
+            detail = f"{len(names)} instead of {dataset.expected[row].num_keypoints}"
+            yield from dataset.categories.found("schema-number", [row], detail)
 
 
 def check_expected(dataset: Dataset) -> Iterator[Finding]:

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from pose_project.data.category_schemas import Schemas, complete_categories
 from pose_project.data.filling import readable_keypoints
 from pose_project.data.validation import LARGEST_COORDINATE, are_numbers
-from pose_project.extras.doctor.expected import Schemas, expected_schemas, with_schema
 from pose_project.extras.doctor.findings import EXAMPLES, Finding
 from pose_project.extras.doctor.problems import PROBLEMS
 
@@ -146,21 +146,22 @@ class Dataset:
         schemas: that it is meant to have; empty if nobody says.
 
     Attributes:
+        listed: the categories as the file has them.
         expected: the schema of a category, by its row.
-        completed: rows of categories that lack keypoint names; ``categories`` has the schema's.
+        completed: rows of categories that lack keypoint names, or have not as many as points, as
+            the expected schema has; ``categories`` has the schema's.
+        fitted: what loading does about a number of names that is not that of the points, by row.
     """
 
     def __init__(self, content: dict[str, Any], schemas: Schemas = MappingProxyType({})) -> None:
         self.content, self.schemas = content, schemas
-        self.images, self.annotations, categories = (
-            Entries.of(kind, content[kind]) for kind in KINDS
-        )
-        objects = list(categories.objects)
-        self.expected = expected_schemas(objects, schemas)
-        self.completed = [row for row in self.expected if not objects[row].get("keypoints")]
-        for row in self.completed:
-            objects[row] = with_schema(objects[row], self.expected[row])
-        self.categories = replace(categories, objects=objects)
+        entries = [Entries.of(kind, content[kind]) for kind in KINDS]
+        self.images, annotations, categories = entries
+        self.listed = categories.objects
+        done = complete_categories(categories.objects, annotations.objects, schemas)
+        self.expected, self.completed, self.fitted = done.expected, done.given, done.fitted
+        self.annotations = replace(annotations, objects=done.annotations)
+        self.categories = replace(categories, objects=done.categories)
 
     @cached_property
     def photo_of(self) -> np.ndarray:

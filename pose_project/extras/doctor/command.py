@@ -36,7 +36,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--schema",
         metavar="SCHEMA",
-        help="compare the keypoints with COCO's ('coco') or with those of another COCO JSON",
+        help="what the keypoints are: a name such as coco, coco_wholebody or hand21, or another "
+        "COCO JSON; compared, and taken where the file lists none",
     )
     parser.add_argument("--fix", type=Path, metavar="OUT.json", help="write a corrected copy")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -68,12 +69,15 @@ def check_arguments(arguments: argparse.Namespace) -> None:
     for path in inputs:
         if not path.is_file():
             raise InputError(f"no annotations at {path}: it is {_what(path)}")
-    if arguments.schema is not None and arguments.schema != "coco":
+    from pose_project.structures import KNOWN_SCHEMAS  # late, since --help needs no NumPy
+
+    if arguments.schema is not None and arguments.schema not in KNOWN_SCHEMAS:
         schema = Path(arguments.schema)
         inputs.append(schema)
         if not schema.is_file():
             raise InputError(
-                f"--schema {schema} is {_what(schema)}; give 'coco' or a JSON file with categories"
+                f"--schema {schema} is {_what(schema)}; give a JSON file with categories or one of "
+                + ", ".join(KNOWN_SCHEMAS)
             )
     for option, folder in (
         ("--images", arguments.images),

@@ -9,6 +9,7 @@ from typing import Any
 
 from detectron2.utils import comm
 
+from pose_project.data.category_schemas import Schemas
 from pose_project.extras.doctor import (
     check_boxes,
     check_categories,
@@ -20,7 +21,6 @@ from pose_project.extras.doctor import (
 )
 from pose_project.extras.doctor.check_images import Photo
 from pose_project.extras.doctor.columns import KINDS, Dataset
-from pose_project.extras.doctor.expected import Schemas
 from pose_project.extras.doctor.findings import ERROR, Finding, Report
 from pose_project.extras.doctor.problems import PROBLEMS
 from pose_project.utils.errors import InputError

@@ -101,6 +101,8 @@ def _correct_categories(dataset: Dataset, corrections: Corrections) -> list[dict
     categories = [dict(each) for each in dataset.categories.objects]
     if dataset.completed:
         corrections["categories: keypoints taken from the schema"] += len(dataset.completed)
+    if dataset.fitted:
+        corrections["categories: as many names as points"] += len(dataset.fitted)
     for category, count in zip(categories, dataset.num_keypoints, strict=True):
         if count and skeleton_problem(category.get("skeleton"), count) == "skeleton-zero":
             category["skeleton"] = [[a + 1, b + 1] for a, b in category["skeleton"]]

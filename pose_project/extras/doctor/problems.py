@@ -94,6 +94,13 @@ _PROBLEMS = (
         remedy="give each keypoint a name of its own.",
     ),
     Problem(
+        *("names-number", WARNING, "more or fewer keypoint names than the annotations have points"),
+        loading=FILLED,
+        why="loading takes as many names as there are points, which may be the wrong ones.",
+        remedy="list the names of the points, in their order, or give the schema.",
+        corrected=True,
+    ),
+    Problem(
         *("flip-pairs", ERROR, "flip_pairs are no mirror"),
         loading=REFUSED,
         why="mirrored photos would get wrong labels: each keypoint has one partner or none.",

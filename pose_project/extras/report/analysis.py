@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from pose_project.data.annotation_files import give_schema
 from pose_project.extras.report.arrays import Photos, Truth
 from pose_project.extras.report.calibration import score_calibration
 from pose_project.extras.report.diagnosis import Diagnosis, diagnose
@@ -63,6 +64,7 @@ def analyse(
     compared: Path | None = None,
     images: Path | None = None,
     seed: int = 0,
+    schema: str | None = None,
 ) -> dict[str, Any]:
     """Return the report of a model's results, and of how another one's differ.
 
@@ -72,6 +74,7 @@ def analyse(
         compared: results of another model on the same photos.
         images: the photos' folder, named in the report only.
         seed: of the photos that are drawn for the intervals.
+        schema: of the ground truth's keypoints, see ``give_schema``; None takes them from it.
 
     Returns:
         see ``docs/analysis.md``; numbers are plain Python's, NaN where undefined.
@@ -80,6 +83,8 @@ def analyse(
         InputError: if one of the files cannot be used.
         OSError: if one of them cannot be read.
     """
+    if schema is not None:
+        give_schema(annotations, schema)
     with tqdm(total=10 if compared is None else 13, disable=None) as bar:
         _step(bar, "reading")
         truth = read_truth(annotations)

@@ -4,8 +4,8 @@
     pose-project analyze --annotations GT.json --results R.json --compare R2.json --output DIR
 
 Writes DIR/report.html, report.md, report.json and PNG plots; with --images the page shows the
-photos. Ground truth and results are in COCO's format, of any skeleton and of one category or
-several.
+photos. The ground truth is in COCO's format, of any skeleton and of one category or several;
+results are in COCO's format or another that docs/formats.md lists.
 """
 
 import argparse
@@ -17,11 +17,23 @@ from pose_project.utils.errors import InputError
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add ground truth, results and the folder of the report."""
     parser.add_argument("--annotations", required=True, type=Path, metavar="GT.json")
-    parser.add_argument("--results", required=True, type=Path, metavar="R.json")
+    parser.add_argument(
+        "--results",
+        required=True,
+        type=Path,
+        metavar="R.json",
+        help="of COCO's format, AlphaPose, MMPose, OpenPifPaf, OpenPose or Ultralytics; a folder "
+        "where there is a file for each photo",
+    )
     parser.add_argument(
         "--compare", type=Path, metavar="R2.json", help="another model's results on the same photos"
     )
     parser.add_argument("--images", type=Path, metavar="DIR", help="the photos, for the gallery")
+    parser.add_argument(
+        "--schema",
+        help="what the keypoints are where GT.json lists none: a name such as coco_wholebody or "
+        "hand21, or a COCO JSON with the categories",
+    )
     parser.add_argument("--output", required=True, type=Path, metavar="DIR")
     parser.add_argument(
         "--seed", type=int, default=0, help="of the photos drawn for the intervals (default: 0)"
@@ -49,6 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.compare,
         arguments.images,
         arguments.seed,
+        arguments.schema,
     )
     plots = write_report(report, arguments.output)
     for task, numbers in report["headline"].items():
