@@ -12,8 +12,8 @@ from pose_project.config.loading import load_config
 from pose_project.data import count_keypoints, get_categories, get_dataset_dicts, get_schema
 from pose_project.data.annotation_files import load_annotations
 from pose_project.data.category_schemas import complete_categories, read_schemas
-from pose_project.extras.doctor import examine_content
 from pose_project.extras.doctor.columns import Dataset
+from pose_project.extras.doctor.examination import examine_content
 from pose_project.extras.doctor.fixing import correct
 from pose_project.structures import COCO_PERSON, KNOWN_SCHEMAS
 from pose_project.utils.errors import InputError

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from pose_project.extras.converters import yolo_to_coco
-from pose_project.extras.converters.yolo_to_coco import Converted
+from pose_project.extras.converters.yolo_to_coco import Converted, yolo_to_coco
 from pose_project.structures import COCO_PERSON, KNOWN_SCHEMAS
 from pose_project.utils.errors import InputError
 
