@@ -23,6 +23,7 @@ from pose_project.utils.parts_folder import check_parts_folder, open_parts_folde
 from pose_project.utils.provenance import sha256_of
 
 _FLOATS, _INTEGERS = ("boxes", "scores", "keypoints"), ("classes", "track_ids")
+_FORMAT = 2  # of a part; one of another format is made anew
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class PartsFolder:
             stamp: the source's when it was read.
             part: what was found.
         """
-        record: dict[str, Any] = {"source": str(source.path), "stamp": stamp}
+        record = {"format": _FORMAT, "source": str(source.path), "stamp": stamp}
         if part.problem:
             record["problem"] = part.problem
         if part.seconds:
@@ -103,8 +104,8 @@ class PartsFolder:
             stamp = source.stamp()
         except (OSError, ValueError):
             return None
-        is_same = record["source"] == str(source.path) and record["stamp"] == stamp
-        return record if is_same else None
+        expected = {"format": _FORMAT, "source": str(source.path), "stamp": stamp}
+        return record if expected.items() <= record.items() else None
 
 
 def settings_of(
