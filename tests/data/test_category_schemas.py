@@ -36,7 +36,7 @@ def test_without_names_the_line_names_the_schemas_that_fit(write_dataset, keypoi
     for count, fitting in ((21, "hand21"), (14, "crowdpose and aic"), (68, "300w")):
         name = dataset(write_dataset, count, keypoints=keypoints)
         message = f"has no keypoints.*have {count} points, which those of {fitting} have: give"
-        with pytest.raises(InputError, match=message + " custom.schema=NAME"):
+        with pytest.raises(InputError, match=message + " custom.schema=NAME in training"):
             get_schema(name)
     with pytest.raises(InputError, match="have 19 points, which none built in has"):
         get_schema(dataset(write_dataset, 19, keypoints=keypoints))
