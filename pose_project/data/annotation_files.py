@@ -167,9 +167,11 @@ def keypoint_categories(json_file: str | Path) -> list[dict[str, Any]]:
         _categories[key] = load_annotations(json_file).categories
     categories = _categories[key]
     if not any(each.get("keypoints") for each in categories):
+        content = load_annotations(json_file).content
+        hint = schema_hint(content["categories"], content.get("annotations", []))
         raise InputError(
             f"{json_file} has no keypoints: no category lists names under 'keypoints' "
-            "(https://cocodataset.org/#format-data)" + _hint(json_file)
+            "(https://cocodataset.org/#format-data)" + (f"; {hint}" if hint else "")
         )
     return categories
 
@@ -196,11 +198,6 @@ def _key(json_file: str | Path) -> _Key:
     status = Path(json_file).stat()
     path = str(json_file)
     return path, _given_schemas.get(path, ""), status.st_mtime_ns, status.st_size
-
-
-def _hint(json_file: str | Path) -> str:
-    content = load_annotations(json_file).content
-    return schema_hint(content["categories"], content.get("annotations", []))
 
 
 def _read(json_file: str) -> AnnotationFile:

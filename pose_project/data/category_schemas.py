@@ -169,7 +169,7 @@ def with_whole_body(annotation: Any) -> Any:
 
 
 def schema_hint(categories: Sequence[Any], annotations: Sequence[Any]) -> str:
-    """Return what to do about categories without keypoint names, for a message; "" if nothing."""
+    """Return, for a message, whose keypoints those of categories without names may be; or ""."""
     counts = {count for count, _ in _num_points(categories, annotations).values()}
     if len(counts) != 1:
         return ""
@@ -177,8 +177,8 @@ def schema_hint(categories: Sequence[Any], annotations: Sequence[Any]) -> str:
     fitting = schemas_of_size(count)
     which = f"which those of {' and '.join(fitting)} have" if fitting else "which none built in has"
     return (
-        f". Its annotations have {count} points, {which}: give custom.schema=NAME (in training and "
-        "evaluation) or --schema NAME (doctor, analyze), or a JSON file with the category"
+        f"its annotations have {count} points, {which}: give custom.schema=NAME in training, "
+        "--schema NAME in other tools, or a JSON file with the category in place of a name"
     )
 
 

@@ -10,9 +10,12 @@ from helpers.fuzzing import VALID, damage, edits, fuzz, paths_in, replaced, valu
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pose_project.data.annotation_files import MALFORMED
+from pose_project.data.category_schemas import complete_categories, read_schemas, schema_hint
 from pose_project.extras.converters.yolo_files import find_images
 from pose_project.extras.converters.yolo_labels import find_labels
 from pose_project.extras.report.input_files import read_results, read_truth
+from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
 
 
@@ -119,3 +122,41 @@ def test_results_with_a_value_that_does_not_belong_there(truth, place, value):
 @given(st.integers(0, len(FORMS) - 1), edits, st.floats(0, 1))
 def test_results_with_damaged_bytes(truth, number, changes, keep):
     use_results(truth, damage(json.dumps(FORMS[number]).encode(), changes, keep))
+
+
+NAMES = ["nose", "left_eye", "right_eye", "left_ear", "right_ear"]
+sides = st.integers(-1, 6) | st.sampled_from([*NAMES, "1", "5", "left_eye,right_eye", "1-2", ""])
+mirrors = st.lists(st.lists(sides | values, min_size=1, max_size=3) | sides, max_size=6)
+
+
+@fuzz
+@given(mirrors | mirrors.map(json.dumps) | st.dictionaries(st.text(max_size=3), sides) | values)
+def test_mirror_pairs(pairs):
+    try:
+        schema = KeypointSchema.from_coco_category({"keypoints": NAMES, "flip_pairs": pairs})
+        mirror = schema.hflip_indices
+        assert [mirror[place] for place in mirror] == list(range(5))
+    except MALFORMED as error:
+        assert str(error)
+
+
+NAMELESS = {
+    "categories": [{"id": 1, "name": "person"}, {"id": 2, "name": "cat", "keypoints": NAMES}],
+    "annotations": [
+        {"id": n, "category_id": 1 + n % 2, "keypoints": [9, 9, 2] * (17 if n % 2 else 6)}
+        for n in range(6)
+    ],
+}
+NAMELESS_PLACES = paths_in(NAMELESS)
+
+
+@fuzz
+@given(
+    st.sampled_from(NAMELESS_PLACES[1:]), values, st.sampled_from(["", "coco", "coco_wholebody"])
+)
+def test_categories_that_are_completed(place, value, given):
+    content = replaced(NAMELESS, place, value)
+    lists = [each if isinstance(each, list) else [] for each in content.values()]
+    done = complete_categories(*lists, read_schemas(given) if given else {})
+    assert [len(done.categories), len(done.annotations)] == [len(each) for each in lists]
+    assert isinstance(schema_hint(*lists), str)

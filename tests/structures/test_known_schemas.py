@@ -1,9 +1,11 @@
 """The published schemas hold together as their standards say."""
 
+import json
 import re
 from collections import Counter
 
 import pytest
+from helpers.repository import ROOT
 
 from pose_project.structures import COCO_PERSON, KNOWN_SCHEMAS, find_schema, schemas_of_size
 
@@ -126,8 +128,6 @@ def test_mirrored_points_of_faces(name, left, right):
 
 
 def test_real_files_name_their_points_so(test_data):
-    import json
-
     path = test_data / "custom/crowdpose/test_crowdpose.json"
     (category,) = json.loads(path.read_text())["categories"]
     assert tuple(category["keypoints"]) == KNOWN_SCHEMAS["crowdpose"].schema.names
@@ -139,3 +139,10 @@ def test_an_unknown_name_is_told_the_known_ones():
         ValueError, match="no schema 'halp26'; did you mean 'halpe26'. built in are coco,"
     ):
         find_schema("halp26")
+
+
+def test_the_guide_has_a_row_for_each(name):
+    schema = KNOWN_SCHEMAS[name].schema
+    row = f"| `{name}` | {schema.num_keypoints} | {len(schema.flip_pairs)} | "
+    row += "estimated" if schema.sigmas_estimated else ""
+    assert row in (ROOT / "docs/formats.md").read_text()

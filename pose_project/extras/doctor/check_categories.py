@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pose_project.data.category_schemas import schema_hint
 from pose_project.extras.doctor.columns import Dataset
 from pose_project.extras.doctor.findings import Finding
 from pose_project.extras.doctor.problems import PROBLEMS
@@ -22,7 +23,8 @@ _SIDE = re.compile(r"(?<![a-z])(left|right)", re.IGNORECASE)
 def check_schemas(dataset: Dataset) -> Iterator[Finding]:
     """Find names, flip pairs and sigmas that contradict each other."""
     if not dataset.num_keypoints.any():
-        yield Finding(PROBLEMS["no-keypoints"], "file")
+        hint = schema_hint(dataset.categories.objects, dataset.annotations.objects)
+        yield Finding(PROBLEMS["no-keypoints"], "file", detail=hint)
     given = dataset.categories.column("keypoints")
     no_lists = np.array([bool(each) and not isinstance(each, list) for each in given], bool)
     yield from dataset.categories.found("keypoint-names", no_lists)
