@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pose_project.modeling.peak_search import (
+    PIXELS_PER_LARGE_STEP,
     PIXELS_PER_STEP,
     Peaks,
     improve_peaks,
@@ -101,11 +102,13 @@ def _highest_pixels(logits: Tensor, sizes_wh: Tensor, known_wh: Tensor) -> Peaks
     )
     if logits.numel() == 0:
         return peaks
-    if logits.device.type != "cpu":
-        return peaks_in_large_steps(logits, sizes_wh, known_wh)
+    is_on_cpu = logits.device.type == "cpu"
     longest_wh = known_wh.amax(dim=0).tolist()
-    if num_people * num_keypoints * math.prod(longest_wh) <= _FEW_PIXELS:
+    few = _FEW_PIXELS if is_on_cpu else PIXELS_PER_LARGE_STEP
+    if num_people * num_keypoints * math.prod(longest_wh) <= few:
         return peaks_of_enlarged(logits, sizes_wh, longest_wh)
+    if not is_on_cpu:
+        return peaks_in_large_steps(logits, sizes_wh, known_wh)
     longest = known_wh.amax(dim=1)
     by_size = longest.argsort()
     is_small = (known_wh.prod(dim=1) < _SMALL_AREA * side**2) | (known_wh.amin(dim=1) < side)

@@ -216,14 +216,15 @@ def pool_boxes(pooler: ROIPooler, maps: list[Tensor], rois: Tensor) -> Tensor:
     area = (rois[:, 3:] - rois[:, 1:3]).prod(dim=1)
     # Lin et al., Feature Pyramid Networks, equation 1, as Detectron2 rounds it
     level = (area.sqrt() / pooler.canonical_box_size + 1e-8).log2() + pooler.canonical_level
-    level = level.floor().clamp(pooler.min_level, pooler.max_level)[:, None]
+    level = level.floor().clamp(pooler.min_level, pooler.max_level)
+    numbers = torch.arange(pooler.min_level, pooler.max_level + 1, device=rois.device)
+    is_here = (level == numbers[:, None])[..., None]  # (levels, R, 1)
     pooled = None
-    for number, (align, each) in enumerate(
-        zip(pooler.level_poolers, maps, strict=True), pooler.min_level
+    for align, each, own, here in zip(
+        pooler.level_poolers, maps, rois * is_here, is_here, strict=True
     ):
-        is_here = level == number
-        here = align(each, rois * is_here)
-        pooled = here if pooled is None else here.where(is_here[..., None, None], pooled)
+        of_level = align(each, own)
+        pooled = of_level if pooled is None else of_level.where(here[..., None, None], pooled)
     return pooled
 
 

@@ -26,7 +26,7 @@ from pose_project.modeling.bicubic import (
 
 # Enlarged pixels to have in memory at once; a single map may have more. A step needs about four
 # times as much in float32. On a CPU it should stay in the caches; a GPU wants few large steps.
-PIXELS_PER_STEP, _PIXELS_PER_LARGE_STEP = 500_000, 2**26
+PIXELS_PER_STEP, PIXELS_PER_LARGE_STEP = 500_000, 2**26
 
 
 class Peaks(NamedTuple):
@@ -140,7 +140,7 @@ def peaks_in_large_steps(maps: Tensor, sizes_wh: Tensor, known_wh: Tensor) -> Pe
     found, start = [], 0
     while start < len(maps):
         per_person = maps.shape[1] * int(longest[start]) ** 2
-        part = slice(start, start + max(1, _PIXELS_PER_LARGE_STEP // per_person))
+        part = slice(start, start + max(1, PIXELS_PER_LARGE_STEP // per_person))
         width, height = known_wh[by_size[part]].amax(dim=0).tolist()
         enlarged = _enlarge(maps[part], to_columns[part, :width], to_rows[part, :height])
         values, position = enlarged.flatten(2).max(dim=2)

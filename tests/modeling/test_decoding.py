@@ -133,7 +133,7 @@ def test_large_steps_find_the_same(kind, at_once, monkeypatch):
     torch.manual_seed(0)
     logits = kind(9, 28)
     sizes_wh = torch.tensor([(20 * i + 5, 1 + (i * 37) % 90) for i in range(9)])
-    monkeypatch.setattr(peak_search, "_PIXELS_PER_LARGE_STEP", at_once)
+    monkeypatch.setattr(peak_search, "PIXELS_PER_LARGE_STEP", at_once)
     found = peak_search.peaks_in_large_steps(logits, sizes_wh, sizes_wh)
     for person, (width, height) in enumerate(sizes_wh.tolist()):
         maps = logits[person : person + 1]
