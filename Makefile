@@ -38,7 +38,7 @@ demo: setup
 	@echo "Tables above; log, curves, weights and pictures are in $(DEMO)"
 
 test: setup
-	$(RUN) -m pytest -m "not integration and not gpu and not bench"
+	$(RUN) -m pytest -n 2 --dist loadscope -m "not integration and not gpu and not bench"
 
 test-integration: setup
 	$(RUN) -m pytest -m "integration and not gpu"

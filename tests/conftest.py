@@ -14,6 +14,7 @@ import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.utils.events import EventStorage
 from detectron2.utils.logger import setup_logger
+from helpers.fake_gpu import IS_SUPPORTED, plugged_in
 from helpers.repository import ROOT
 from helpers.runs import TINY
 from omegaconf import DictConfig
@@ -77,6 +78,14 @@ def logging_as_before() -> Iterator[None]:
         logging.getLogger(name).handlers.clear()
     logging.getLogger("detectron2.engine.train_loop").filters.clear()
     setup_logger.cache_clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def pretended_gpu_is_known() -> None:
+    """Autograd counts the devices once, at the first backward pass of a process."""
+    if IS_SUPPORTED and not torch.cuda.is_available():
+        with plugged_in() as device:
+            torch.ones(1, device=device, requires_grad=True).sum().backward()
 
 
 @pytest.fixture

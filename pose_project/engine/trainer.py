@@ -237,7 +237,8 @@ class PoseTrainer(DefaultTrainer):
         """
         node = copy.deepcopy(cfg.optimizer)
         node.params.model = model
-        optimizer_class = locate(node._target_) if isinstance(node._target_, str) else node._target_
+        target = node["_target_"]
+        optimizer_class = locate(target) if isinstance(target, str) else target
         has_fused = "fused" in inspect.signature(optimizer_class).parameters
         if torch.device(cfg.train.device).type == "cuda" and has_fused and "fused" not in node:
             node.fused = True

@@ -17,8 +17,7 @@ from detectron2.utils import comm
 from torch import Tensor
 
 from pose_project.modeling.decoding import decode_heatmaps
-from pose_project.modeling.losses import keypoint_loss
-from pose_project.modeling.targets import encode_keypoints
+from pose_project.modeling.losses import encode_keypoints, keypoint_loss
 
 
 @ROI_KEYPOINT_HEAD_REGISTRY.register()

@@ -16,6 +16,8 @@ from benchmarks.gpu_report import write_gpu_report
 from benchmarks.gpu_run import PARTS, PartError, Setup
 from pose_project.utils.errors import InputError
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:

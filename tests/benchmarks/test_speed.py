@@ -22,6 +22,8 @@ from benchmarks.report import write_report
 from pose_project.modeling import decode_heatmaps
 from pose_project.utils.errors import InputError
 
+pytestmark = pytest.mark.integration
+
 CPU = torch.device("cpu")
 
 

@@ -13,6 +13,8 @@ from pose_project.data import register_keypoint_dataset, resolve_dataset
 from pose_project.engine import PoseTrainer, load_config
 from pose_project.utils.errors import InputError
 
+pytestmark = pytest.mark.integration
+
 LENGTH = [
     "model.roi_heads.box_predictor.test_score_thresh=0.0",
     "train.max_iter=30",

@@ -15,6 +15,8 @@ from pose_project.engine.checks import check_proposals
 from pose_project.extras.selective_search.precompute import precompute_proposals
 from pose_project.utils.errors import InputError
 
+pytestmark = pytest.mark.integration
+
 TINY = [
     *TINY_RUN,
     "dataloader.train.dataset.names=synthetic_demo_train_4",

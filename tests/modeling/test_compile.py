@@ -34,6 +34,7 @@ def keypoints(model: nn.Module, size: int) -> tuple[Callable, tuple]:
     return model.roi_heads.keypoint_head.layers, (torch.zeros(2 * size, 64, 14, 14),)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("part", [backbone, proposals, boxes, keypoints])
 def test_graphs_do_not_break_and_fit_all_sizes(model, part):
     torch._dynamo.reset()

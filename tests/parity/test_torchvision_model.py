@@ -137,6 +137,7 @@ def synthetic_photos(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return files
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("bn_eps", [0.0, 1e-5])
 def test_small_pictures_in_one_batch(synthetic_photos, bn_eps):
     sizes = {"min_size": 160, "max_size": 250, "num_proposals": 50, "num_detections": 5}

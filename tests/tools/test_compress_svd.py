@@ -38,6 +38,7 @@ def compress(weights, output, *arguments, rank="8", config=CONFIG, overrides=SMA
     return load_tool("compress_svd").main([*command, "--rank", rank, *arguments, *overrides])
 
 
+@pytest.mark.integration
 def test_a_survey_and_what_it_writes(weights, tmp_path, capsys):
     before = sha256_of(weights)
     output = tmp_path / "new/compact.pth"

@@ -47,6 +47,7 @@ def refused(tmp_path, capsys):
     return check
 
 
+@pytest.mark.integration
 def test_there_and_back(published, tmp_path, capsys):
     ours, back = tmp_path / "ours.pth", tmp_path / "back.pth"
     assert convert("--from", "torchvision", "--input", published, "--output", ours) == 0

@@ -6,6 +6,8 @@ import pytest
 from helpers.repository import ROOT, load_tool
 from helpers.runs import TINY_RUN
 
+pytestmark = pytest.mark.integration
+
 pytest.importorskip("plotly", reason="plotly is not installed")
 
 

@@ -33,6 +33,7 @@ def run(tool, weights: tuple[str, ...], output: Path, *more: str) -> int:
     return tool.main([*arguments, "--count", "2", *more])
 
 
+@pytest.mark.integration
 def test_one_panel_more_for_each_model_and_heatmap(tool, weights, tmp_path):
     answers = "train.inference.test_time.temperature=1.0"
     threshold = ("--score-threshold", "0.3")

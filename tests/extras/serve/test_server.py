@@ -22,6 +22,8 @@ from PIL import Image
 
 from pose_project.inference import PosePredictor
 
+pytestmark = pytest.mark.integration
+
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
     stream = io.BytesIO()
