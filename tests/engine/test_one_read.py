@@ -29,6 +29,12 @@ def counted_reads() -> Iterator[Counter[str]]:
     yield _opened
 
 
+def forget_what_was_read() -> None:
+    """Also what a run of another test holds."""
+    for kept in (module._recent, module._alive, module._categories):
+        kept.clear()
+
+
 def files_run(work: Callable[[], object]) -> set[str]:
     """Return the files of the package of which a function runs."""
     found: set[str] = set()
@@ -50,8 +56,7 @@ def test_a_run_with_evaluations_reads_each_annotation_file_once(start):
     names = ("synthetic_demo_train_12", "synthetic_demo_val_5")
     for name in names:
         get_dataset_dicts(name)  # made if they are not there
-    module.release_annotations()
-    module._categories.clear()
+    forget_what_was_read()
     files = [MetadataCatalog.get(name).json_file for name in names]
     with counted_reads() as opened:
         start("train.eval_period=3", "train.validation_loss=True").train()
@@ -62,8 +67,7 @@ def test_files_from_json_to_loss(tiny_config):
     cfg = tiny_config()
     get_dataset_dicts(cfg.dataloader.train.dataset.names)
     model = PoseTrainer.build_model(cfg)
-    module.release_annotations()
-    module._categories.clear()
+    forget_what_was_read()
 
     def work() -> None:
         batch = next(iter(build(cfg, "dataloader.train")))

@@ -32,7 +32,7 @@ def source(tmp_path: Path) -> Source:
 def test_frames_are_read_to_the_last_bit(tmp_path: Path, source: Source) -> None:
     parts = PartsFolder(tmp_path / "parts", {})
     frames = [poses_of(3, [1, 0, 2]), poses_of(0, []), poses_of(1)]
-    parts.write(source, source.stamp(), Part(frames, "it ends early"))
+    parts.write(source, source.stamp(), Part(frames, problem="it ends early"))
     part = parts.read(source)
     assert part.problem == "it ends early"
     for found, expected in zip(part.frames, frames, strict=True):

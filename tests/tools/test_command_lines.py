@@ -132,6 +132,7 @@ def test_evaluation_without_weights(refused):
     refused("--eval-only", message="train.init_checkpoint=FILE")
 
 
+@pytest.mark.integration
 def test_a_used_folder_is_not_mixed_with_a_new_run(tmp_path, capsys):
     (tmp_path / "metrics.json").write_text("kept")
     command = ["--config-file", SYNTHETIC, f"train.output_dir={tmp_path}"]
