@@ -143,9 +143,7 @@ def lines_that_wait(function: Callable[[], Any]) -> Counter[str]:
         if _WAITS in str(message):
             frames = [each for each in traceback.extract_stack() if not _is_torch(each.filename)]
             frame = next(each for each in reversed(frames) if each.filename not in _OF_WARNINGS)
-            # whose forward it belongs to is not told: gradients of masks wait as the masks do
-            is_backward = ".backward()" in (frame.line or "")
-            lines["backward" if is_backward else f"{frame.filename}:{frame.lineno}"] += 1
+            lines[f"{frame.filename}:{frame.lineno}"] += 1
 
     torch.cuda.synchronize()
     with warnings.catch_warnings():

@@ -82,7 +82,8 @@ def _counts(record: dict[str, Any]) -> list[str]:
         "### Waits and kernels\n",
         "A wait is an operation that PyTorch reports as synchronising; a graph is one launch. "
         "Photos of R50-FPN have 20 people, those of the demo's model four. Training is in float32, "
-        "between two reports of the losses.\n",
+        "between two reports of the losses. What waits inside of `backward()` counts for the line "
+        "of ours that calls it, whosever gradient it is.\n",
         tabulate(rows, head, tablefmt="github") + "\n",
     ]
 

@@ -115,7 +115,7 @@ def run_accuracy(setup: Setup) -> Iterator[Record]:
         raise PartError(f"no weights at {weights}; the part demo makes them")
     settings = [f"train.init_checkpoint={weights}", f"train.device={setup.device}"]
     comparisons: list[Comparison] = []
-    cfg = load_config(str(ROOT / DEMO), [*(_tiny(setup, DEMO) or []), *settings])
+    cfg = load_config(str(ROOT / DEMO), [*_tiny(setup, DEMO), *settings])
     for comparison in measure_accuracy(cfg, torch.device(setup.device)):
         comparisons.append(comparison)
         yield {"comparisons": [each.record() for each in comparisons]}
@@ -177,10 +177,10 @@ PARTS: dict[str, Callable[[Setup], Iterator[Record]]] = {
 def _train(setup: Setup, config: str, name: str, settings: list[str]) -> Record:
     """Train and return iterations, seconds and AP."""
     folder = setup.work / name
-    settings = [*settings, *_QUIET, f"train.device={setup.device}", f"train.output_dir={folder}"]
-    settings = [*(_tiny(setup, config) or []), *settings]
+    settings = [*_tiny(setup, config), *settings, *_QUIET, f"train.device={setup.device}"]
+    command = [str(ROOT / "tools/train_net.py"), "--config-file", str(ROOT / config), *settings]
     start = time.perf_counter()
-    _run([str(ROOT / "tools/train_net.py"), "--config-file", str(ROOT / config), *settings])
+    _run([*command, f"train.output_dir={folder}"])
     seconds = time.perf_counter() - start
     rows = _rows(folder)
     ap = {name: rows[-1].get(f"{name}/AP") for name in ("bbox", "keypoints")}
@@ -195,9 +195,10 @@ def _train(setup: Setup, config: str, name: str, settings: list[str]) -> Record:
     }
 
 
-def _tiny(setup: Setup, config: str) -> list[str] | None:
+def _tiny(setup: Setup, config: str) -> list[str]:
+    """Return the settings of a rehearsal; none of a real run."""
     if not setup.is_small:
-        return None
+        return []
     narrow = [] if config == DEMO else ["dataloader.train.num_workers=0"]
     widths = TINY_RUN[5:7] if config == DEMO else []
     return [*TINY_RUN[:5], *widths, *narrow, "train.max_iter=2", "train.log_period=1"]

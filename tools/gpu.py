@@ -36,7 +36,7 @@ from benchmarks.gpu_run import PARTS, Setup
 from pose_project.utils.cli import EXIT_OK, run_tool
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import write_text_atomic
-from pose_project.utils.provenance import collect_provenance, device_name
+from pose_project.utils.provenance import collect_provenance, device_name, git_commit
 
 EXIT_FAILED = 1
 
@@ -88,8 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         for name in arguments.parts:
             limit = min(arguments.part_seconds, end - time.monotonic())
             part = run_part(arguments, name, work.resolve(), limit)
-            commit = arguments.commit or record["git_commit"]
-            record["parts"][name] = {**part, "git_commit": commit}
+            record["parts"][name] = {**part, "git_commit": arguments.commit or git_commit()}
             print(f"{name}: {part['status']}, {part['seconds']} s", flush=True)
             write_text_atomic(arguments.json, json.dumps(record, indent=1) + "\n")
             if arguments.report:
@@ -106,7 +105,7 @@ def start_record(arguments: argparse.Namespace) -> dict[str, Any]:
     """
     device = torch.device(arguments.device)
     record = {
-        **collect_provenance(),
+        "versions": collect_provenance()["versions"],
         "device": device_name(device),
         "driver": driver(),
         "parts": {},

@@ -239,8 +239,9 @@ class PoseTrainer(DefaultTrainer):
         node.params.model = model
         target = node["_target_"]
         optimizer_class = locate(target) if isinstance(target, str) else target
+        is_told = "fused" in node or "foreach" in node  # of which only one can be had
         has_fused = "fused" in inspect.signature(optimizer_class).parameters
-        if torch.device(cfg.train.device).type == "cuda" and has_fused and "fused" not in node:
+        if torch.device(cfg.train.device).type == "cuda" and has_fused and not is_told:
             node.fused = True
         if cfg.train.reference_batch_size:
             # the linear scaling rule: Goyal et al., Accurate, Large Minibatch SGD, section 2.1

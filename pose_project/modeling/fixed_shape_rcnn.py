@@ -64,12 +64,12 @@ class FixedShapeRCNN(nn.Module):
     def _add_parts(self, images: ImageList, look: _Look, instances: list[Instances]) -> None:
         """Set the keypoints, and the masks where there are any."""
         heads = self.roi_heads
-        is_our_head = type(getattr(heads, "keypoint_head", None)) is SpatialSoftmaxKeypointHead
-        if is_our_head and not heads.mask_on:
+        is_ours = heads.keypoint_on and type(heads.keypoint_head) is SpatialSoftmaxKeypointHead
+        if is_ours and not heads.mask_on:
             heads.keypoint_head.predict(
                 instances, lambda kept: self._keypoint_logits(images, look, instances, kept)
             )
-        elif heads.keypoint_on or heads.mask_on:
+        elif heads.mask_on or heads.keypoint_on:
             device = images.tensor.device
             instances[:] = [each.to(device) for each in instances]
             instances[:] = heads.forward_with_given_boxes(look.features, instances)

@@ -52,6 +52,13 @@ def record_of(part: str, work: Path) -> dict:
     return record
 
 
+def test_the_page_is_that_of_the_file(tmp_path):
+    page = tmp_path / "gpu.md"
+    write_gpu_report(ROOT / "docs/gpu.json", page)
+    assert page.read_text() == (ROOT / "docs/gpu.md").read_text()
+
+
+@pytest.mark.integration
 def test_counts_and_benchmark(small, tmp_path):
     counts, benchmark = (record_of(each, tmp_path) for each in ("counts", "benchmark"))
     whos = {each["who"] for each in counts["rows"]}
