@@ -208,6 +208,8 @@ def build_train_loader(
             f"{len(dataset)} photos with people do not fill one batch of {total_batch_size}; "
             "lower dataloader.train.total_batch_size"
         )
+    if getattr(mapper, "use_instance_mask", False):
+        _say_who_has_no_mask(dataset)
     sizes = [(each["height"], each["width"]) for each in dataset]
     try:
         sampler = PositionalBatchSampler(
@@ -218,6 +220,13 @@ def build_train_loader(
     return TrainLoader(
         PositionedDataset(dataset, mapper, seed, max_unreadable), sampler, num_workers
     )
+
+
+def _say_who_has_no_mask(dataset: Sequence[dict[str, Any]]) -> None:
+    people = [a for each in dataset for a in each["annotations"] if not a.get("iscrowd", 0)]
+    without = sum("segmentation" not in each for each in people)
+    if without:
+        logger.warning("%d of %d people have no mask: they are left out", without, len(people))
 
 
 @contextmanager

@@ -43,7 +43,7 @@ class KeypointMapper:
         is_train: False leaves the annotations out and returns the photo alone.
         image_format: channel order of the tensor, ``"BGR"`` or ``"RGB"``.
         use_instance_mask: also return ``gt_masks``: polygons, or bitmasks in photos where an
-            annotation has its mask as RLE.
+            annotation has its mask as RLE. People without a mask are left out.
         proposal_topk: keep so many of a photo's precomputed proposals, the best; None is for models
             that make their own, and leaves a photo's out.
         fast_resize: resize by torch instead of Pillow. The filter is the same; a few values in
@@ -100,6 +100,8 @@ class KeypointMapper:
         image = read_photo(output, self.image_format)
         annotations = dataset_dict.get("annotations", ()) if self.is_train else ()
         people = [each for each in annotations if not each.get("iscrowd", 0)]
+        if self.use_instance_mask:  # how many these are is said by the loader
+            people = [each for each in people if "segmentation" in each]
         boxes = self._read_boxes(people, dataset_dict["file_name"])
         augmented = AugmentedPhoto(image, boxes, self.fast_resize)
         transforms = self.augmentations(augmented)
@@ -164,10 +166,8 @@ class KeypointMapper:
 
     def _read_boxes(self, people: list[dict[str, Any]], file_name: str) -> np.ndarray:
         """Return (N, 4) XYXY_ABS, once all that is needed is known to be there."""
-        fields = ["bbox", *(["segmentation"] if self.use_instance_mask else [])]
-        for field in fields:
-            if not all(field in each for each in people):
-                raise InputError(f"{file_name}: an annotation has no {field}")
+        if not all("bbox" in each for each in people):
+            raise InputError(f"{file_name}: an annotation has no bbox")
         boxes = np.zeros((len(people), 4))
         for mode in {each["bbox_mode"] for each in people}:
             rows = [i for i, each in enumerate(people) if each["bbox_mode"] == mode]

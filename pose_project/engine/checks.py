@@ -8,11 +8,12 @@ from torch import nn
 
 from pose_project.config.building import build
 from pose_project.data import get_schema
+from pose_project.evaluation import PoseEvaluator
 from pose_project.utils.errors import InputError
 
 
 def check_fit(model: nn.Module, dataset_names: str | list[str]) -> None:
-    """Raise ``InputError`` if model and datasets differ in their keypoints or classes."""
+    """Raise ``InputError`` if a model and what it is trained on differ in keypoints or classes."""
     heads = getattr(model, "roi_heads", None)
     head = getattr(heads, "keypoint_head", None)
     schema = get_schema(dataset_names)
@@ -49,13 +50,45 @@ def check_proposals(cfg: DictConfig, model: nn.Module, loader: str) -> None:
         )
 
 
-def check_evaluation(cfg: DictConfig, model: nn.Module) -> tuple[Any, Any]:
+def check_evaluation(
+    cfg: DictConfig, model: nn.Module, categories: list[dict[str, Any]]
+) -> tuple[Any, Any]:
     """Return ``dataloader.test`` and ``dataloader.evaluator``, once they fit the model.
+
+    Args:
+        cfg: the whole config.
+        model: its model.
+        categories: what it predicts, see ``load_categories``; of the dataset for evaluation they
+            are matched by name, see ``PoseEvaluator.match_categories``.
 
     Raises:
         InputError: now for what would otherwise fail after hours, at the evaluation.
     """
     check_proposals(cfg, model, "test")
     loader, evaluator = build(cfg, "dataloader.test"), build(cfg, "dataloader.evaluator")
-    check_fit(model, cfg.dataloader.test.dataset.names)
+    if isinstance(evaluator, PoseEvaluator):
+        evaluator.match_categories(categories)
+        _check_classes(model, categories, evaluator)
+    else:
+        check_fit(model, cfg.dataloader.test.dataset.names)
     return loader, evaluator
+
+
+def _check_classes(
+    model: nn.Module, categories: list[dict[str, Any]], evaluator: PoseEvaluator
+) -> None:
+    heads = getattr(model, "roi_heads", None)
+    head = getattr(heads, "keypoint_head", None)
+    schema = evaluator.model_schema
+    if head is not None and schema is not None and head.num_keypoints != schema.num_keypoints:
+        raise InputError(
+            f"the head predicts {head.num_keypoints} keypoints, {evaluator.dataset_name} has "
+            f"{schema.num_keypoints}, and there are {len(schema.oks_sigmas)} OKS sigmas; set "
+            f"model.roi_heads.keypoint_head.num_keypoints={schema.num_keypoints}"
+        )
+    if heads is not None and heads.num_classes != len(categories):
+        names = ", ".join(str(each["name"]) for each in categories[:5])
+        raise InputError(
+            f"the model has {heads.num_classes} classes, {evaluator.dataset_name} has "
+            f"{len(categories)} ({names}); set model.roi_heads.num_classes={len(categories)}"
+        )

@@ -10,6 +10,7 @@ from pose_project.checkpoint import PoseCheckpointer
 from pose_project.engine.checks import check_evaluation
 from pose_project.engine.run_folder import check_run_folder, open_run_folder
 from pose_project.engine.trainer import PoseTrainer
+from pose_project.evaluation.model_categories import load_categories
 from pose_project.modeling.build import resolve_device
 from pose_project.utils.errors import InputError
 
@@ -52,6 +53,7 @@ def evaluate(cfg: DictConfig) -> Results:
         raise InputError("no weights to evaluate: --weights FILE or train.init_checkpoint=FILE")
     cfg.train.device = resolve_device(cfg.train.device)
     model = PoseTrainer.build_model(cfg)
-    loader, evaluator = check_evaluation(cfg, model)
+    categories = load_categories(cfg, cfg.train.init_checkpoint)
+    loader, evaluator = check_evaluation(cfg, model, categories)
     PoseCheckpointer(model).load(cfg.train.init_checkpoint, checkpointables=[], complete=True)
     return PoseTrainer.test(cfg, model, evaluator, loader)

@@ -77,9 +77,12 @@ class PoseTrainer(DefaultTrainer):
         model = self.build_model(cfg)
         check_fit(model, cfg.dataloader.train.dataset.names)
         check_proposals(cfg, model, "train")
-        self._test_loader, self._evaluator = check_evaluation(cfg, model)
+        trained_on = cfg.dataloader.train.dataset.names
+        self.categories = get_categories(
+            trained_on if isinstance(trained_on, str) else trained_on[0]
+        )
+        self._test_loader, self._evaluator = check_evaluation(cfg, model, self.categories)
         release_annotations()
-        self.categories = get_categories(cfg.dataloader.test.dataset.names)
         optimizer = self.build_optimizer(cfg, model)
         self._trainer = TrainStep(
             distribute(model, train.device, train.ddp),

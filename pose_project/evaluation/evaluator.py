@@ -17,7 +17,7 @@ from pose_project.data import get_schema, resolve_dataset
 from pose_project.data.annotation_files import AnnotationFile, load_annotations
 from pose_project.evaluation.scoring import ENGINES, MAX_DETECTIONS, Scorer
 from pose_project.evaluation.tables import METRICS, format_table, stats_to_metrics
-from pose_project.structures import KeypointSchema
+from pose_project.structures import KeypointSchema, merge_schemas
 from pose_project.structures.coco_results import to_coco_results
 from pose_project.structures.poses import Poses
 from pose_project.utils.errors import InputError
@@ -71,6 +71,9 @@ class PoseEvaluator(COCOEvaluator):
         self.max_detections = max_detections
         self.annotations = _annotations_of(dataset_name, output_dir)
         self.schema = get_schema(dataset_name) if tasks is None or "keypoints" in tasks else None
+        self.model_schema = self.schema
+        # the file's id of each class of the model, None of what it does not list
+        self.class_ids: list[int | None] = list(self._category_ids())
         self._tasks, self._output_dir = tasks, output_dir
         self._distributed = True
         self._predictions: list[tuple[int, Poses]] = []
@@ -81,6 +84,48 @@ class PoseEvaluator(COCOEvaluator):
                     f"{self.annotations.describe_changes() or 'its list of annotations is empty'}"
                 )
             self._scorer([])
+
+    def match_categories(self, categories: Sequence[dict[str, Any]]) -> None:
+        """Take predictions for the categories of the same names, however the file numbers them.
+
+        A single category may have another name. Predictions of a category that the file does not
+        list are not scored, which is said.
+
+        Args:
+            categories: what the model predicts, in the order of its classes, as in a COCO JSON.
+
+        Raises:
+            InputError: if the file lists a category that the model does not predict, or one with
+                other keypoints.
+        """
+        listed = {str(each.get("name")): each for each in self.annotations.categories}
+        named = {str(each.get("name")): each for each in categories}
+        if len(listed) == len(named) == 1:
+            named = dict(zip(listed, named.values(), strict=True))
+        unknown = [name for name in listed if name not in named]
+        if unknown:
+            raise InputError(
+                f"{self.annotations.path} lists category {unknown[0]!r}, which the model does not "
+                f"predict; it predicts {', '.join(map(repr, named))}"
+            )
+        for name, each in listed.items():
+            if self.schema is not None and each["keypoints"] != named[name].get("keypoints"):
+                raise InputError(
+                    f"{self.annotations.path}: category {name!r} has other keypoints than the "
+                    f"model's: {_first_difference(each['keypoints'], named[name]['keypoints'])}"
+                )
+        missing = [name for name in named if name not in listed]
+        if missing:
+            logger.info(
+                "%s does not list %s: these predictions are not scored",
+                self.annotations.path,
+                ", ".join(map(repr, missing)),
+            )
+        self.class_ids = [listed[name]["id"] if name in listed else None for name in named]
+        if self.schema is not None:
+            self.model_schema = merge_schemas(
+                [(name, KeypointSchema.from_coco_category(each)) for name, each in named.items()]
+            )
 
     def process(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
         """Keep the predictions of some images.
@@ -116,7 +161,8 @@ class PoseEvaluator(COCOEvaluator):
             predictions = list(itertools.chain(*gathered))
         image_ids, images = zip(*predictions, strict=True) if predictions else ((), ())
         self._check_keypoints(images)
-        results = to_coco_results(images, image_ids, self.schema, list(self._category_ids()))
+        results = to_coco_results(images, image_ids, self.model_schema, self.class_ids)
+        results = [each for each in results if each["category_id"] is not None]
         if self._output_dir:
             path = Path(self._output_dir) / "coco_instances_results.json"
             write_text_atomic(path, json.dumps(results))
@@ -220,13 +266,19 @@ class PoseEvaluator(COCOEvaluator):
 
     def _check_keypoints(self, images: Sequence[Poses]) -> None:
         numbers = {each.keypoints.shape[1] for each in images if len(each)} - {0}
-        if self.schema is None or numbers <= {self.schema.num_keypoints}:
+        schema = self.model_schema
+        if schema is None or numbers <= {schema.num_keypoints}:
             return
         raise InputError(
             f"the model predicts {numbers.pop()} keypoints, dataset {self.dataset_name!r} has "
-            f"{self.schema.num_keypoints}, and there are {len(self.schema.oks_sigmas)} OKS sigmas; "
-            "the three must agree"
+            f"{schema.num_keypoints}, and there are {len(schema.oks_sigmas)} OKS sigmas; the three "
+            "must agree"
         )
+
+
+def _first_difference(listed: Sequence[str], predicted: Sequence[str]) -> str:
+    pairs = enumerate(itertools.zip_longest(listed, predicted), 1)
+    return next(f"number {n} is {a!r} there and {b!r} here" for n, (a, b) in pairs if a != b)
 
 
 def _annotations_of(dataset_name: str, output_dir: str | None) -> AnnotationFile:

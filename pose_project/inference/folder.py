@@ -7,8 +7,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from pose_project.evaluation.model_categories import load_categories
 from pose_project.inference.finished_parts import PartsFolder, settings_of
-from pose_project.inference.model import load_categories, schema_of
+from pose_project.inference.model import schema_of
 from pose_project.inference.outputs import ImageIds, write_coco, write_csv
 from pose_project.inference.predictor import PosePredictor
 from pose_project.inference.run import Drawing, own_share, predict_sources, use_own_gpu

@@ -1,44 +1,22 @@
 """A trained model from its config and weights, without the dataset it was trained on."""
 
 import copy
-import json
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from pose_project.checkpoint import PoseCheckpointer
-from pose_project.data import get_categories
 from pose_project.modeling.build import build_model, resolve_device
 from pose_project.structures import KeypointSchema, merge_schemas
 from pose_project.utils.errors import InputError
-
-
-def load_categories(cfg: DictConfig, weights: str) -> list[dict[str, Any]]:
-    """Return what a model predicts, as ``categories`` of a COCO JSON, in the order of its classes.
-
-    The JSON beside the weights says it; where there is none, the config's dataset for evaluation.
-
-    Raises:
-        InputError: if neither is there.
-    """
-    record = Path(weights).with_suffix(".json")
-    if record.is_file():
-        try:
-            categories = json.loads(record.read_text(encoding="utf-8")).get("categories")
-        except (ValueError, AttributeError) as error:
-            raise InputError(f"{record}, beside the weights, is damaged: {error}") from error
-        if categories:
-            return categories
-    return get_categories(cfg.dataloader.test.dataset.names)
 
 
 def schema_of(categories: list[dict[str, Any]], weights: str) -> KeypointSchema:
     """Return the schema of all keypoints that a model predicts.
 
     Args:
-        categories: of :func:`load_categories`.
+        categories: of ``load_categories``.
         weights: they belong to, for the message.
 
     Raises:
@@ -60,7 +38,7 @@ def load_model(
     Args:
         cfg: LazyConfig; ``train.device`` falls back to the CPU.
         weights: a file or an address that Detectron2 can fetch.
-        categories: of :func:`load_categories`.
+        categories: of ``load_categories``.
 
     Raises:
         InputError: if a setting is wrong, the weights are missing or do not fit, or the model

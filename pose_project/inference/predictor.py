@@ -12,7 +12,8 @@ from pose_project.config.building import build
 from pose_project.config.loading import load_config
 from pose_project.data.augmentation.augmented_image import AugmentedPhoto
 from pose_project.data.mapper import KeypointMapper, to_planes
-from pose_project.inference.model import load_categories, load_model
+from pose_project.evaluation.model_categories import load_categories
+from pose_project.inference.model import load_model
 from pose_project.modeling.acceleration import inference_model
 from pose_project.structures.coco_results import to_coco_results
 from pose_project.structures.poses import Poses

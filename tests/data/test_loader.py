@@ -1,4 +1,5 @@
 import itertools
+import logging
 import os
 import random
 import signal
@@ -199,3 +200,17 @@ def test_a_batch_probed_elsewhere_is_not_used(dicts):
     loader.probe()
     loader.start_at(1)
     assert_same(content(loader, 3), whole[2:])
+
+
+def test_people_without_a_mask_are_counted_where_masks_are_learnt(write_dataset, caplog):
+    square = [[10.0, 10.0, 30.0, 10.0, 30.0, 30.0]]
+    people = [person(), person(1, 2, segmentation=square), person(1, 3, iscrowd=1)]
+    json_file, photos = write_dataset(people)
+    dicts = get_dataset_dicts(f"{json_file}@{photos}")
+    for use_instance_mask in (False, True):
+        mapper = KeypointMapper([], range(17), use_instance_mask=use_instance_mask)
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            build_train_loader(dicts, mapper, total_batch_size=1)
+        said = "1 of 2 people have no mask: they are left out" in caplog.text
+        assert said == use_instance_mask

@@ -212,6 +212,11 @@ def test_masks_as_polygons_and_as_rle_are_the_same(photo):
     assert (drawn ^ bitmasks.tensor).sum() == 0
 
 
-def test_a_mask_that_is_missing_names_the_photo(photo):
-    with pytest.raises(InputError, match=r"1\.png: an annotation has no segmentation"):
-        mapper(use_instance_mask=True)(photo)
+def test_who_has_no_mask_is_left_out_where_masks_are_learnt(photo):
+    """The loader says how many these are."""
+    square = [[10.0, 10.0, 30.0, 10.0, 30.0, 30.0]]
+    first = photo["annotations"][0]
+    photo["annotations"] = [first, {**first, "segmentation": square}]
+    assert len(mapper()(photo)["instances"]) == 2
+    found = mapper(use_instance_mask=True)(photo)["instances"]
+    assert len(found) == len(found.gt_masks) == 1

@@ -91,6 +91,25 @@ def nothing_at_the_nose(content: dict) -> None:
     annotation(num_keypoints=16)(content)
 
 
+def nobody_labelled(content: dict) -> None:
+    for each in content["annotations"]:
+        each.update(keypoints=[0] * 51, num_keypoints=0)
+
+
+def points_alone(content: dict) -> None:
+    """CVAT's points: a category and an annotation for each, and no box."""
+    names = ("nose", "left_eye", "right_eye")
+    content["categories"] = [
+        {"id": number, "name": name, "keypoints": [], "skeleton": []}
+        for number, name in enumerate(names, 1)
+    ]
+    content["annotations"] = [
+        {"id": number, "image_id": 1, "category_id": number, "keypoints": [20 + number, 30, 2]}
+        | {"bbox": [20 + number, 30, 0, 0], "area": 0, "iscrowd": 0, "num_keypoints": 1}
+        for number in range(1, len(names) + 1)
+    ]
+
+
 def all_xyxy(content: dict) -> None:
     for each in content["annotations"]:
         each["bbox"] = [10, 15, 70, 60]
@@ -130,7 +149,9 @@ def frontal_people(content: dict) -> None:
 CONTENTS: list[tuple[str, Edit, list]] = [
     ("not-coco", lambda content: content.pop("images"), []),
     ("not-coco", lambda content: content.update(annotations=None), []),
-    ("empty", lambda content: content["annotations"].clear(), []),
+    ("nobody-annotated", lambda content: content["annotations"].clear(), []),
+    ("empty", nobody_labelled, []),
+    ("points-without-skeleton", points_alone, []),
     ("broken-entry", also("annotations", None), ["#2"]),
     ("broken-entry", also("images", [1]), ["#2"]),
     ("bad-id", annotation(id="1"), ["#0"]),

@@ -9,6 +9,8 @@ from pose_project.extras.doctor.columns import Dataset, Entries
 from pose_project.extras.doctor.findings import Finding
 from pose_project.extras.doctor.problems import PROBLEMS
 
+_FEWEST_POINTS, _SHARE_OF_POINTS = 2, 0.8  # categories, and of the annotations
+
 
 def check_entries(dataset: Dataset) -> Iterator[Finding]:
     """Find entries that are no objects."""
@@ -53,6 +55,23 @@ def check_photo_entries(dataset: Dataset) -> Iterator[Finding]:
         "repeated-file",
         np.array([isinstance(name, str) and times[name] > 1 for name in names], bool),
     )
+
+
+def check_export(dataset: Dataset) -> Iterator[Finding]:
+    """Find exports in which nobody is annotated, or points that nothing joins to a person."""
+    if not len(dataset.content["annotations"]):
+        yield Finding(PROBLEMS["nobody-annotated"], "file")
+        return
+    names = dataset.num_keypoints
+    if len(names) < _FEWEST_POINTS or names.max(initial=0) > 1 or not len(dataset.annotations):
+        return
+    points = [
+        isinstance(values, list) and len(values) == 3
+        for values in dataset.annotations.column("keypoints")
+    ]
+    if np.mean(points) >= _SHARE_OF_POINTS:
+        detail = f"{len(names)} categories of one point each"
+        yield Finding(PROBLEMS["points-without-skeleton"], "file", detail=detail)
 
 
 def check_somebody(dataset: Dataset) -> Iterator[Finding]:

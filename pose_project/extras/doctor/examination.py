@@ -22,13 +22,14 @@ from pose_project.extras.doctor import (
 from pose_project.extras.doctor.check_images import Photo
 from pose_project.extras.doctor.columns import KINDS, Dataset
 from pose_project.extras.doctor.findings import ERROR, Finding, Report
-from pose_project.extras.doctor.problems import PROBLEMS
+from pose_project.extras.doctor.problems import CONSEQUENCES, PROBLEMS
 from pose_project.utils.errors import InputError
 from pose_project.utils.json_files import collection_paused, read_json
 
 logger = logging.getLogger(__name__)
 
 CHECKS: tuple[Callable[[Dataset], Iterator[Finding]], ...] = (
+    check_structure.check_export,
     check_structure.check_entries,
     check_structure.check_ids,
     check_structure.check_references,
@@ -123,6 +124,9 @@ def examine_content(
     with collection_paused():
         dataset = Dataset(content, schemas)
         findings = [finding for check in CHECKS for finding in check(dataset)]
+    codes = {finding.problem.code for finding in findings}
+    followed = {code for cause in codes for code in CONSEQUENCES.get(cause, ())}
+    findings = [each for each in findings if each.problem.code not in followed]
     return Report.of(json_file, findings, {kind: len(content[kind]) for kind in KINDS})
 
 

@@ -29,6 +29,20 @@ _PROBLEMS = (
         why="photos without a labelled keypoint are left out of training.",
         remedy="check the export: 'images', 'annotations' and their keypoints.",
     ),
+    Problem(
+        *("nobody-annotated", ERROR, "has no annotation at all"),
+        loading=REFUSED,
+        why="there is nothing to train on or to score against; all else follows from that.",
+        remedy="CVAT: save the job, then export as COCO Keypoints 1.0. Label Studio: submit the "
+        "tasks before exporting. Roboflow: annotate, then generate and export a new version.",
+    ),
+    Problem(
+        *("points-without-skeleton", ERROR, "each keypoint is an annotation of its own"),
+        loading=REFUSED,
+        why="nothing says which points belong to one person; all else follows from that.",
+        remedy="CVAT: make a label of the kind skeleton and draw with it. Label Studio: make the "
+        "points children of the person's rectangle. Roboflow: use a keypoint detection project.",
+    ),
     # ids
     Problem(
         *("broken-entry", ERROR, "no object"),
@@ -440,6 +454,17 @@ _PROBLEMS = (
         remedy="remove them from one of the two.",
     ),
 )
+
+CONSEQUENCES = {
+    "nobody-annotated": ("empty", "category-unused"),
+    "points-without-skeleton": (
+        *("no-keypoints", "names-number", "skeleton-empty", "category-unused", "empty"),
+        *("bbox-missing", "bbox-unknown", "bbox-empty", "bbox-outside"),
+        *("area-missing", "area-zero"),
+        *("num-keypoints-missing", "unlabelled", "point-off-box", "point-far-off"),
+    ),
+}
+"""What follows from a problem and is not listed beside it."""
 
 PROBLEMS = {each.code: each for each in _PROBLEMS}
 """By code."""

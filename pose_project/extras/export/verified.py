@@ -12,6 +12,7 @@ import torch
 from detectron2.config import instantiate
 from omegaconf import DictConfig
 
+from pose_project.evaluation.model_categories import load_categories
 from pose_project.extras.export.agreement import Agreement
 from pose_project.extras.export.description import describe
 from pose_project.extras.export.formats import FILES
@@ -20,7 +21,7 @@ from pose_project.extras.export.resize_rule import ResizeRule
 from pose_project.extras.export.running import OnnxModel, ReferenceModel, TorchScriptModel
 from pose_project.extras.export.writing import export_model
 from pose_project.extras.synthetic.generation import synthetic_photo
-from pose_project.inference.model import load_categories, load_model
+from pose_project.inference.model import load_model
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import atomic_path, write_text_atomic
 from pose_project.utils.provenance import device_name, sha256_of

@@ -12,6 +12,7 @@ from torch import nn
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.config.building import plain_config
 from pose_project.engine.checks import check_evaluation
+from pose_project.evaluation.model_categories import load_categories
 from pose_project.extras.svd.compression import build_low_rank_head, full_box_head, low_rank_config
 from pose_project.extras.svd.rank_curves import plot_rank_curves
 from pose_project.extras.svd.rank_survey import (
@@ -92,7 +93,7 @@ def compress(cfg: DictConfig, weights: str, ranks: str, evaluate: bool) -> Compr
     full = full_box_head(model)
     choices = parse_ranks(ranks, full.fcs)
     if evaluate:
-        check_evaluation(measured, model)
+        check_evaluation(measured, model, load_categories(measured, weights))
     PoseCheckpointer(model).load(weights, checkpointables=[], complete=True)
 
     decomposed = [LinearSVD.of(layer) for layer in full.fcs]

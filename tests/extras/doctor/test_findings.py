@@ -73,6 +73,14 @@ def test_every_problem_has_a_file_that_shows_it():
     assert {each.severity for each in PROBLEMS.values()} == {ERROR, WARNING}
 
 
+@pytest.mark.parametrize("code", ["nobody-annotated", "points-without-skeleton"])
+def test_what_follows_from_a_useless_export_is_not_listed(code):
+    content = clean()
+    (edit,) = [each[1] for each in CONTENTS if each[0] == code]
+    edit(content)
+    assert codes_of(content) == [code]
+
+
 def test_crowds_need_no_keypoints():
     content = clean()
     crowd = someone(1, 3, iscrowd=1, keypoints=[0] * 51, num_keypoints=0)
