@@ -20,6 +20,22 @@ LEFT, RIGHT, MIDDLE = (0, 128, 255), (255, 160, 0), (60, 220, 120)  # BGR
 OUTPUTS = ["boxes", "scores", "classes", "keypoints"]
 
 
+def read_photo(path: Path) -> np.ndarray:
+    """Return (H, W, 3) uint8 BGR; of 16 bits the higher eight.
+
+    Raises:
+        ValueError: if OpenCV cannot read it, or it is several pictures or has values of 32 bits.
+    """
+    as_stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if as_stored is None:
+        raise ValueError("is not a photo that OpenCV reads")
+    if cv2.imcount(str(path)) > 1:
+        raise ValueError("holds several pictures; save the one that is meant")
+    if as_stored.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"has {as_stored.dtype} values; scale them to 8 bits")
+    return cv2.imread(str(path), cv2.IMREAD_COLOR)
+
+
 def find_people(session: Any, photo: np.ndarray) -> dict[str, np.ndarray]:
     """Return boxes (N, 4), scores (N,), classes (N,) and keypoints (N, K, 3) of a photo.
 
@@ -88,9 +104,10 @@ def main(argv: list[str] | None = None) -> int:
         if not path.is_file():
             print(f"error: no file at {path}", file=sys.stderr)
             return 2
-    photo = cv2.imread(str(arguments.photo), cv2.IMREAD_COLOR)
-    if photo is None:
-        print(f"error: {arguments.photo} is no photo that OpenCV reads", file=sys.stderr)
+    try:
+        photo = read_photo(arguments.photo)
+    except ValueError as error:
+        print(f"error: {arguments.photo} {error}", file=sys.stderr)
         return 2
     description = json.loads(arguments.model.with_suffix(".json").read_text(encoding="utf-8"))
     import onnxruntime  # here, so that --help works without it

@@ -30,7 +30,12 @@ from pose_project.config.train_settings import TrainSettings
 from pose_project.data import get_categories, get_schema
 from pose_project.data.annotation_files import release_annotations
 from pose_project.data.loader import TrainLoader, seed_everything
-from pose_project.engine.checks import check_evaluation, check_fit, check_proposals
+from pose_project.engine.checks import (
+    check_evaluation,
+    check_fit,
+    check_proposals,
+    check_same_classes,
+)
 from pose_project.engine.default_hooks import default_hooks, evaluation_period
 from pose_project.engine.hooks.drawing import draw_predictions
 from pose_project.engine.launch import distribute, synchronise_buffers
@@ -82,6 +87,8 @@ class PoseTrainer(DefaultTrainer):
             trained_on if isinstance(trained_on, str) else trained_on[0]
         )
         self._test_loader, self._evaluator = check_evaluation(cfg, model, self.categories)
+        if train.validation_loss:
+            check_same_classes(self.categories, cfg.dataloader.test.dataset.names)
         release_annotations()
         optimizer = self.build_optimizer(cfg, model)
         self._trainer = TrainStep(

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from helpers.repository import load_tool
 from PIL import Image, features
 
 from pose_project.data.image_files import check_pixels, to_eight_bits
@@ -111,3 +112,16 @@ def test_the_grey_photo_that_was_white(test_data):
         pytest.skip("the small inputs that were read wrongly are not at hand")
     image = read_photo({"file_name": str(path)}, "BGR")
     assert 20 < image.mean() < 235 and image.std() > 10
+
+
+def test_the_example_of_an_export_reads_photos_alike(tmp_path):
+    read = load_tool("onnx_example").read_photo
+    deep, pages, floats = (tmp_path / name for name in ("deep.png", "pages.tif", "floats.tif"))
+    cv2.imwrite(str(deep), RAMP)
+    assert (read(deep) == read_photo({"file_name": str(deep)}, "BGR")).all()
+    page = Image.new("L", (8, 6))
+    page.save(pages, save_all=True, append_images=[page])
+    Image.new("F", (8, 6)).save(floats)
+    for path, message in ((pages, "several pictures"), (floats, "float32 values")):
+        with pytest.raises(ValueError, match=message):
+            read(path)

@@ -8,6 +8,7 @@ import torch
 from detectron2.structures import Boxes, Instances
 
 from pose_project.data import get_categories, register_keypoint_dataset
+from pose_project.engine.checks import check_same_classes
 from pose_project.evaluation import PoseEvaluator
 from pose_project.utils.errors import InputError
 
@@ -101,6 +102,13 @@ def test_the_datasets_own_categories_are_matched(tmp_path):
     evaluator = PoseEvaluator(name)
     evaluator.match_categories(get_categories(name))
     assert evaluator.class_ids == [1, 2]
+
+
+def test_losses_need_the_same_order(tmp_path):
+    check_same_classes(TRAINED, dataset(tmp_path, TRAINED, "same"))
+    name = dataset(tmp_path, [{**TRAINED[1], "id": 3}, {**TRAINED[0], "id": 7}], "turned")
+    with pytest.raises(InputError, match="in their order: man, dog; turned has dog, man"):
+        check_same_classes(TRAINED, name)
 
 
 def test_files_of_one_and_two_categories(test_data):
