@@ -111,6 +111,7 @@ def test_a_part_that_fails_is_told(tmp_path, monkeypatch):
 
 def test_wrong_input(tmp_path, capsys):
     tool = load_tool("gpu")
+    assert list(gpu_run.PARTS) == list(tool.PARTS)  # which the tool knows without importing them
     assert tool.main(["--device", "cpu"]) == 2
     assert "give --json" in capsys.readouterr().err
     (tmp_path / "other.json").write_text('{"device": "another", "parts": {}}')
