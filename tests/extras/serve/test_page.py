@@ -92,7 +92,7 @@ def test_page(server, browser):
     # the server's reason is shown, and the next photo is another chance; dropped this time
     tab.set_input_files("#file", {"name": "a.txt", "mimeType": "text/plain", "buffer": b"no"})
     tab.wait_for_selector("#status.error")
-    assert "no photo that can be read" in status.inner_text()
+    assert "not a photo that can be read" in status.inner_text()
     tab.evaluate(
         """bytes => { const data = new DataTransfer();
         data.items.add(new File([new Uint8Array(bytes)], 'dropped.png', {type: 'image/png'}));
