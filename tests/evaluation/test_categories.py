@@ -71,7 +71,7 @@ def test_other_numbers_and_another_order(tmp_path):
 
 
 def test_a_category_that_validation_lacks_is_not_scored(tmp_path, caplog):
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="pose_project.evaluation"):
         results = score(dataset(tmp_path, [{**TRAINED[0], "id": 4}]), predictions({0: 0, 1: 1}))
     assert results["bbox"]["AP"] == results["keypoints"]["AP"] == pytest.approx(100)
     assert "does not list 'dog': these predictions are not scored" in caplog.text

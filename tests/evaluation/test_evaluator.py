@@ -102,7 +102,7 @@ def test_estimated_sigmas_are_named(write_dataset, tmp_path, caplog):
     for name, category in (("measured", {"oks_sigmas": [0.1, 0.1]}), ("guessed", {})):
         json_file, photos = write_dataset([annotation], names=("a", "b"), **category)
         register_keypoint_dataset(name, json_file.rename(tmp_path / f"{name}.json"), photos)
-        with caplog.at_level(logging.INFO):
+        with caplog.at_level(logging.INFO, logger="pose_project.evaluation"):
             evaluate(name, {1: predicted(annotation)}, output_dir=str(tmp_path / name))
         record = json.loads((tmp_path / name / "metrics.json").read_text())
         assert record["oks_sigmas_estimated"] == (name == "guessed")
@@ -269,7 +269,7 @@ def test_images_with_more_people_than_are_scored_are_counted(write_dataset, capl
     register_keypoint_dataset("crowded", *files)
     evaluator = PoseEvaluator("crowded", max_detections=1)
     evaluator.reset()
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="pose_project.evaluation"):
         evaluator.evaluate()
     assert "1 images have more than 1 labelled people" in caplog.text
     assert "|                1 |" in caplog.text
