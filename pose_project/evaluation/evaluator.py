@@ -83,6 +83,11 @@ class PoseEvaluator(COCOEvaluator):
                     f"{self.annotations.path} has nobody to score against: "
                     f"{self.annotations.describe_changes() or 'its list of annotations is empty'}"
                 )
+            if self.schema is not None and not self._has_labels():
+                raise InputError(
+                    f"{self.annotations.path} labels no keypoint to score against; "
+                    "dataloader.evaluator.tasks=[bbox] scores boxes alone"
+                )
             self._scorer([])
 
     def match_categories(self, categories: Sequence[dict[str, Any]]) -> None:
@@ -198,6 +203,9 @@ class PoseEvaluator(COCOEvaluator):
             }
             write_text_atomic(Path(self._output_dir) / "metrics.json", json.dumps(record, indent=2))
         return scores
+
+    def _has_labels(self) -> bool:
+        return any(each.get("num_keypoints") for each in self.annotations.annotations)
 
     def _note_crowded_images(self) -> None:
         """Say where people are labelled that the keypoint numbers cannot see."""

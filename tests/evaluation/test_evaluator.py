@@ -281,3 +281,11 @@ def test_nobody_to_score_against_is_refused_before_training(write_dataset):
     register_keypoint_dataset("nobody", *write_dataset([]))
     with pytest.raises(InputError, match="nobody to score against: its list of annotations is"):
         PoseEvaluator("nobody")
+
+
+def test_no_labelled_keypoint_is_refused_before_training(write_dataset):
+    unlabelled = person(keypoints=[0] * 51, num_keypoints=0)
+    register_keypoint_dataset("unlabelled", *write_dataset([unlabelled]))
+    with pytest.raises(InputError, match="labels no keypoint to score against"):
+        PoseEvaluator("unlabelled")
+    assert PoseEvaluator("unlabelled", tasks=("bbox",)).schema is None
