@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pose_project.data.image_files import is_image_file
 from pose_project.utils.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -20,7 +21,6 @@ logger = logging.getLogger(__name__)
 SPLITS = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}
 """Our name of a split: the keys, and folders, that tools give it."""
 
-IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 _NO_IMAGES = frozenset({"", ".cache", ".csv", ".json", ".md", ".npy", ".txt", ".xml", ".yaml"})
 _SPLIT_WORDS = frozenset(word for words in SPLITS.values() for word in words)
 _DEEPEST = 6  # levels below data.yaml that are searched
@@ -193,10 +193,10 @@ def _images_of(
     for place in places:
         if place.is_dir():
             files = sorted(folder / name for folder, _, names in _walk(place) for name in names)
-            suffixes = [file.suffix.lower() for file in files]
-            images += [f for f, s in zip(files, suffixes, strict=True) if s in IMAGE_SUFFIXES]
-            others.update(s for s in suffixes if s not in IMAGE_SUFFIXES | _NO_IMAGES)
-        elif place.suffix.lower() in IMAGE_SUFFIXES:
+            images += [file for file in files if is_image_file(file)]
+            suffixes = [file.suffix.lower() for file in files if not is_image_file(file)]
+            others.update(suffix for suffix in suffixes if suffix not in _NO_IMAGES)
+        elif is_image_file(place):
             images.append(place)
         else:
             images += _listed_images(data_yaml, roots, split, place)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from pose_project.data.filling import fill_annotation, shows_nothing
+from pose_project.data.image_files import missing_decoder, upright_size_wh
 from pose_project.extras.converters.yolo import PoseFormat, parse_line, read_format, read_yaml
 from pose_project.extras.converters.yolo_files import find_images
 from pose_project.extras.converters.yolo_labels import find_labels
@@ -22,8 +23,6 @@ from pose_project.utils.errors import InputError, UnreadablePhotoError
 from pose_project.utils.files import write_text_atomic
 
 logger = logging.getLogger(__name__)
-
-_EXIF_ORIENTATION = 0x0112
 
 
 class Converted(NamedTuple):
@@ -136,11 +135,10 @@ def _photo_size_wh(photo: Path) -> tuple[int, int]:
     """Return width and height as the photo is shown, turned as its EXIF data say."""
     try:
         with Image.open(photo) as image:
-            width, height = image.size
-            turned = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+            return upright_size_wh(image)
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise UnreadablePhotoError(f"{photo} cannot be used: {error}") from error
-    return (height, width) if turned else (width, height)
+        reason = missing_decoder(photo) or str(error)
+        raise UnreadablePhotoError(f"{photo} cannot be used: {reason}") from error
 
 
 def _check_mirror(data_yaml: Path, pose_format: PoseFormat) -> None:

@@ -6,12 +6,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from detectron2.config import instantiate
 from omegaconf import DictConfig
 
+from pose_project.data.image_reading import read_photo
 from pose_project.evaluation.model_categories import load_categories
 from pose_project.extras.export.agreement import Agreement
 from pose_project.extras.export.description import describe
@@ -89,9 +89,7 @@ def compare(reference: ReferenceModel, exported: ExportedModel, photos: Sequence
     """
     agreement, seconds = Agreement(), []
     for number, path in enumerate(photos):
-        photo = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if photo is None:
-            raise InputError(f"{path} cannot be read")
+        photo = np.ascontiguousarray(read_photo({"file_name": str(path)}, "BGR"))
         models = [reference, exported]
         found, taken = [None, None], [0.0, 0.0]
         for which in (0, 1, 1, 0) if number % 2 else (1, 0, 0, 1):

@@ -243,7 +243,7 @@ def test_a_split_whose_labels_name_nobody_is_an_error(tmp_path):
 
 
 def test_what_is_missing_moved_or_not_read_is_counted(tmp_path, caplog):
-    put(tmp_path, "images/a.png", "images/b.png", "images/c.heic", "images/d.HEIC")
+    put(tmp_path, "images/a.png", "images/b.png", "images/c.psd", "images/d.PSD")
     empty = "0 0.5 0.5 0 0" + " 0" * 9
     text = f"{LINE}{empty}\n{LINE.replace('0.25', '-0.003')}"
     put(tmp_path, "labels/a.txt", text="\ufeff" + text)
@@ -252,7 +252,7 @@ def test_what_is_missing_moved_or_not_read_is_counted(tmp_path, caplog):
     assert written.num_instances == 2
     for part in (
         "1 of 2 photos of train have no label file and show nobody (first: ",
-        "train: files that are not read: 2 .heic",
+        "train: files that are not read: 2 .psd",
         "train: 1 keypoints just outside their photo: now at its edge",
         "train: 1 lines without a box or a keypoint: left out",
     ):
