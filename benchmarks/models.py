@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 from torchvision.models.detection import keypointrcnn_resnet50_fpn
 
-from pose_project.extras.converters.torchvision_weights import to_torchvision
+from pose_project.extras.model_zoo.torchvision_weights import to_torchvision
 
 _CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 # Random layers give nearly equal numbers, whose order rounding would decide.

@@ -15,6 +15,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.utils.events import EventStorage
 from detectron2.utils.logger import setup_logger
 from helpers.fake_gpu import IS_SUPPORTED, plugged_in
+from helpers.file_server import FileServer
 from helpers.repository import ROOT
 from helpers.runs import TINY
 from omegaconf import DictConfig
@@ -58,6 +59,14 @@ def synthetic_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     patch.setenv("POSE_PROJECT_CACHE", str(folder))
     yield folder
     patch.undo()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    """A web server on this machine, which sends files as well or as badly as a test wants."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with FileServer() as opened:
+        yield opened
 
 
 @pytest.fixture(autouse=True)

@@ -48,7 +48,7 @@ _COMMANDS = (
     ),
     Command(
         "convert-weights",
-        f"{_EXTRAS}.converters.weights_command",
+        f"{_EXTRAS}.model_zoo.weights_command",
         "torchvision's weights to this project's, or back",
     ),
     Command("prepare-coco", f"{_EXTRAS}.coco_download.command", "fetch and check COCO 2017"),

@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 from torchvision.ops import box_iou
 
 from pose_project.engine import load_config
-from pose_project.extras.converters.torchvision_weights import from_torchvision
+from pose_project.extras.model_zoo.torchvision_weights import from_torchvision
 
 CONFIG = str(ROOT / "configs/torchvision_keypoint_rcnn_R50_FPN.py")
 NUM_KEYPOINTS = 5

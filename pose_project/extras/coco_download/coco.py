@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pose_project.extras.coco_download.fetch import RetryPolicy, check_file, fetch, part_of
 from pose_project.extras.coco_download.unpack import unpack
+from pose_project.utils.download import RetryPolicy, check_file, fetch, part_of
 from pose_project.utils.errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -8,12 +8,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from pose_project.extras.coco_download.coco import Archive, Dataset, Split, gigabytes
-from pose_project.extras.coco_download.fetch import check_file, part_of
 from pose_project.extras.coco_download.statistics import (
     SplitStatistics,
     count_people,
     read_annotations,
 )
+from pose_project.utils.download import check_file, part_of
 from pose_project.utils.errors import InputError
 
 _EXAMPLES = 3

@@ -12,7 +12,7 @@ from torchvision.models import detection
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
 from pose_project.engine import load_config
-from pose_project.extras.converters.torchvision_weights import (
+from pose_project.extras.model_zoo.torchvision_weights import (
     _NORMS,
     _change_eps,
     from_torchvision,

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from pose_project.checkpoint.checkpointer import load_tensors, write_checkpoint
-from pose_project.extras.converters.torchvision_weights import (
+from pose_project.extras.model_zoo.torchvision_weights import (
     DETECTRON2_BN_EPS,
     from_torchvision,
     to_torchvision,

@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     if bn_eps is not None and not 0 <= bn_eps < 1:
         raise InputError(f"--bn-eps must be from 0 to 1, such as 1e-5, got {bn_eps:g}")
     # late, since --help is answered without PyTorch
-    from pose_project.extras.converters.weight_files import convert_file
+    from pose_project.extras.model_zoo.weight_files import convert_file
 
     converted = convert_file(
         source, output, is_from_torchvision=bool(arguments.source), bn_eps=bn_eps

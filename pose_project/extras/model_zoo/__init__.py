@@ -1,0 +1,1 @@
+"""Published models by name: their weights, fetched once, and torchvision's converted."""
