@@ -15,7 +15,12 @@ setup(
     entry_points={
         "console_scripts": ["pose-project = pose_project.commands.command_line:main"],
     },
-    packages=find_packages(include=["pose_project", "pose_project.*"]),
+    # configs/ lies beside the package; a wheel has it inside, where models are looked up by name
+    packages=[
+        *find_packages(include=["pose_project", "pose_project.*"]),
+        *(f"pose_project.{each}" for each in ("configs", "configs.common", "configs.quick")),
+    ],
+    package_dir={"pose_project.configs": "configs"},
     package_data={
         "pose_project.extras.report": ["*.jinja"],
         "pose_project.extras.serve": ["*.html"],
@@ -25,6 +30,7 @@ setup(
     install_requires=[
         "torch>=2.4",
         "torchvision>=0.19",
+        "filelock>=3.12",
         "fvcore>=0.1.5",
         "hotcoco>=1.3,<2",
         "hydra-core>=1.3",
@@ -47,6 +53,8 @@ setup(
         "proposals": ["scikit-image>=0.24"],
         # report.html of the analysis
         "report": ["jinja2>=3.1", "plotly>=6"],
+        # Poses.to_pandas, Poses.to_supervision
+        "tables": ["pandas>=2.2", "supervision>=0.25"],
         # photos of phones, HEIC
         "heif": ["pi-heif>=0.22"],
         # videos into and out of tools/predict.py

@@ -1,8 +1,14 @@
 """Find people's poses in photos and videos, and draw them.
 
-    pose-project predict --config-file F --weights W --input photo.jpg --output DIR
-    pose-project predict --config-file F --weights W --input FOLDER 'trip/*.jpg' clip.mp4 \
-        --output DIR --save-json --save-csv --device cpu
+    pose-project predict photo.jpg
+    pose-project predict photo.jpg clip.mp4 FOLDER 'trip/*.jpg' --model torchvision_COCO_V1
+    pose-project predict photo.jpg --json - --no-draw
+    pose-project predict 0 --show                            camera 0, until q or Ctrl+C
+
+Draws photo_poses.jpg beside photo.jpg and prints who was found. The model is one that the command
+models lists, the folder of a run of your own (--model output/mine), or a config and its weights.
+
+    pose-project predict FOLDER --output DIR --save-json --save-csv
     torchrun --nproc-per-node 4 -m pose_project predict ...   the work divided, the outputs the same
 
 DIR/drawn/NAME            photos and videos with people; NAME as below the inputs' common folder
@@ -11,56 +17,82 @@ DIR/images.json           --save-json: which image_id is which photo, or which f
 DIR/keypoints.csv         --save-csv: everything found, a row a keypoint
 DIR/parts/NAME.json       what is done; started again, the command goes on from there
 
-The thresholds decide what is drawn; the files hold all that the model finds. Files that cannot be
-read are listed at the end, and the exit code is 0; it is 2 if no file could be read.
+The thresholds decide what is drawn and told; the files hold all that the model finds. Files that
+cannot be read are listed, and the exit code is 0; it is 2 if no file could be read.
 """
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pose_project.commands.options import (
-    add_config_options,
     add_device_option,
+    add_model_options,
     add_threshold_options,
-    add_weights_option,
     check_thresholds,
-    read_config,
+    read_model,
+    take_paths,
 )
 from pose_project.utils.errors import InputError
+
+if TYPE_CHECKING:
+    from pose_project.inference.sources import Source
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the model, what it is given, and what is written."""
-    add_config_options(parser)
-    add_weights_option(parser)
-    add_device_option(parser)
-    parser.add_argument(
-        "--input",
-        required=True,
-        nargs="+",
-        metavar="PATH",
-        help="photos, videos, folders with their sub-folders, patterns in quotes",
+    add_model_options(
+        parser, "PATH", "photos, videos, folders, patterns in quotes, a camera's number"
     )
-    parser.add_argument("--output", required=True, type=Path, metavar="DIR")
+    add_device_option(parser)
+    parser.add_argument("--input", nargs="+", default=[], metavar="PATH", help="more of them")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="a folder for what is made")
     parser.add_argument("--save-json", action="store_true", help="write results.json, images.json")
     parser.add_argument("--save-csv", action="store_true", help="write keypoints.csv")
     parser.add_argument(
         "--annotations", type=Path, metavar="FILE", help="COCO JSON whose image ids to use"
     )
+    parser.add_argument("--json", metavar="FILE", help="everything found; - prints it")
+    parser.add_argument("--show", action="store_true", help="in a window, too")
     parser.add_argument("--no-draw", action="store_true", help="draw nothing")
     add_threshold_options(parser)
     parser.add_argument("--batch-size", type=int, default=4, help="photos at once (default: 4)")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Check the options and predict into the folder."""
-    check(arguments)
+    """Check the options and predict, into a folder or beside the inputs."""
+    inputs = [*arguments.input, *take_paths(arguments)]
+    check(arguments, inputs)
     # late, since --help is answered without PyTorch
-    from pose_project.inference.folder import Outputs, predict_into
-    from pose_project.inference.sources import find_sources
+    from pose_project.inference.sources import find_camera, find_sources
 
-    sources = find_sources(arguments.input, arguments.output)
+    camera = find_camera(inputs)
+    if camera and arguments.output:
+        raise InputError("a camera is drawn into the current folder: leave out --output")
+    sources = [camera] if camera else find_sources(inputs, arguments.output)
+    (_into_folder if arguments.output else _beside)(arguments, sources)
+
+
+def _beside(arguments: argparse.Namespace, sources: "list[Source]") -> None:
+    from pose_project.inference.beside import Beside, predict_beside
+
+    beside = Beside(
+        drawn=not arguments.no_draw,
+        shown=arguments.show,
+        json=arguments.json,
+        score_threshold=arguments.score_threshold,
+        keypoint_threshold=arguments.keypoint_threshold,
+    )
+    beside.check(sources)
+    cfg, weights = read_model(arguments)
+    predict_beside(beside, sources, cfg, weights, arguments.batch_size)
+
+
+def _into_folder(arguments: argparse.Namespace, sources: "list[Source]") -> None:
+    from pose_project.inference.folder import Outputs, predict_into
+
     outputs = Outputs(
         arguments.output,
         drawn=not arguments.no_draw,
@@ -70,19 +102,32 @@ def run(arguments: argparse.Namespace) -> None:
         keypoint_threshold=arguments.keypoint_threshold,
         annotations=arguments.annotations,
     )
-    cfg = read_config(arguments)
-    predict_into(outputs, sources, cfg, arguments.weights, arguments.batch_size)
+    cfg, weights = read_model(arguments)
+    predict_into(outputs, sources, cfg, weights, arguments.batch_size)
 
 
-def check(arguments: argparse.Namespace) -> None:
-    """Refuse numbers out of range and an output that cannot be a folder."""
+def check(arguments: argparse.Namespace, inputs: Sequence[str]) -> None:
+    """Refuse options that exclude each other, numbers out of range, an output that is no folder."""
+    if not inputs:
+        raise InputError("nothing to predict: name photos, videos, folders or a camera's number")
     check_thresholds(arguments)
     if arguments.batch_size < 1:
         raise InputError(f"--batch-size must be at least 1, got {arguments.batch_size}")
-    there = arguments.output
+    without, alone = ("save_json", "save_csv", "annotations"), ("json", "show")
+    for name in without if arguments.output is None else alone:
+        if getattr(arguments, name):
+            needs = "needs" if name in without else "does not go with"
+            raise InputError(f"--{name.replace('_', '-')} {needs} --output")
+    if arguments.output is not None:
+        check_output(arguments.output)
+
+
+def check_output(output: Path) -> None:
+    """Raise ``InputError`` unless a folder is there or can be made."""
+    there = output
     while not there.exists() and there != there.parent:
         there = there.parent
     if not there.is_dir():
         raise InputError(f"{there} is a file; --output must be a folder")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"--output {arguments.output} cannot be written: no permission in {there}")
+        raise InputError(f"--output {output} cannot be written: no permission in {there}")

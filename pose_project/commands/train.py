@@ -2,6 +2,8 @@
 
     pose-project train --config-file configs/quick/synthetic.py train.output_dir=output/demo
     pose-project train --config-file F --resume ...
+    pose-project train --model NAME custom.train_json=T.json custom.val_json=V.json \
+        custom.image_root=PHOTOS train.output_dir=DIR       a published model, or DIR of a run
     pose-project train --config-file F --eval-only train.init_checkpoint=WEIGHTS ...
     pose-project train --config-file F --num-gpus 8 ...
     torchrun --nproc-per-node 8 --max-restarts 3 -m pose_project train --config-file F ...
@@ -19,11 +21,11 @@ from typing import TYPE_CHECKING
 from pose_project.commands.options import (
     add_device_option,
     add_overrides,
-    add_weights_option,
+    model_zoo,
     read_config,
 )
-from pose_project.commands.registry import find_extra
 from pose_project.utils.errors import InputError, PoseError
+from pose_project.utils.extras import find_extra
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -44,7 +46,14 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     """Add the config, weights, and the processes and machines that a job has."""
     # not required by the parser: what is missing is said in one line
     parser.add_argument("--config-file", default="", metavar="FILE", help="a training config")
-    add_weights_option(parser, required=False)
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="start from, or score, what the command models lists or the folder of a run",
+    )
+    parser.add_argument(
+        "--weights", metavar="FILE", help="a checkpoint (default: train.init_checkpoint)"
+    )
     add_device_option(parser)
     parser.add_argument("--num-gpus", type=int, default=1, help="of each machine (default: 1)")
     parser.add_argument("--num-machines", type=int, default=1, help="default: 1")
@@ -69,9 +78,48 @@ def run(arguments: argparse.Namespace) -> None:
     # late, since --help is answered without PyTorch
     from pose_project.engine.launch import launch
 
-    if not arguments.config_file:
-        raise InputError("no config: --config-file FILE, such as configs/quick/synthetic.py")
+    locate(arguments)
     launch(run_process, arguments)
+
+
+def locate(arguments: argparse.Namespace) -> None:
+    """Find the named model, once for all processes, and set ``weights`` and ``config_file``.
+
+    ``fine_tuned`` becomes the model's files where a training has no config of its own.
+
+    Raises:
+        InputError: if there is no such model, or neither model nor config.
+    """
+    arguments.fine_tuned = None
+    if not arguments.model:
+        if not arguments.config_file:
+            raise InputError(
+                "no config: --config-file FILE, such as configs/quick/synthetic.py; or --model NAME"
+            )
+        return
+    if arguments.weights:
+        raise InputError("--model has weights of its own: leave out --weights")
+    files = model_zoo().locate_model(arguments.model)
+    arguments.weights = files.weights
+    if arguments.config_file:
+        return
+    arguments.config_file = files.config_file
+    if not arguments.eval_only:
+        arguments.fine_tuned = files
+
+
+def config_of(arguments: argparse.Namespace) -> "DictConfig":
+    """Return the config of the job that was asked for."""
+    if arguments.fine_tuned is None:
+        cfg = read_config(arguments)
+    else:
+        cfg = find_extra("model_zoo.fine_tuning").fine_tuning_config(
+            arguments.fine_tuned, arguments.opts
+        )
+        cfg.train.device = arguments.device or cfg.train.device
+    if arguments.weights:
+        cfg.train.init_checkpoint = arguments.weights
+    return cfg
 
 
 def run_process(arguments: argparse.Namespace) -> None:
@@ -85,9 +133,7 @@ def run_process(arguments: argparse.Namespace) -> None:
 
     for name in LOGGERS:
         setup_logger(distributed_rank=comm.get_rank(), name=name)
-    cfg = read_config(arguments)
-    if arguments.weights:
-        cfg.train.init_checkpoint = arguments.weights
+    cfg = config_of(arguments)
     if arguments.eval_only:
         results = evaluate(cfg)
     else:

@@ -18,7 +18,7 @@ from pose_project.config.building import plain_config
 from pose_project.inference.sources import Source
 from pose_project.structures.poses import Poses
 from pose_project.utils.errors import InputError
-from pose_project.utils.files import write_text_atomic
+from pose_project.utils.files import remove_leftovers, write_text_atomic
 from pose_project.utils.parts_folder import check_parts_folder, open_parts_folder
 from pose_project.utils.provenance import sha256_of
 
@@ -53,9 +53,11 @@ class PartsFolder:
         self.folder = folder
         self.settings = settings
 
-    def open(self) -> None:
-        """Make the folder; raises what ``check`` raises."""
+    def open(self, sources: Sequence[Source]) -> None:
+        """Make the folder for the parts of some sources; raises what ``check`` raises."""
         open_parts_folder(self.folder, self.settings)
+        for source in sources:
+            remove_leftovers(self.path(source))
 
     def check(self) -> None:
         """Raise ``InputError`` if the folder was made with other settings; write nothing."""

@@ -46,7 +46,7 @@ class Outputs:
         if not self.drawn:
             return None
         thresholds = self.score_threshold, self.keypoint_threshold
-        return Drawing(self.folder / "drawn", schema, *thresholds)
+        return Drawing(schema, *thresholds, folder=self.folder / "drawn")
 
 
 def predict_into(
@@ -79,7 +79,7 @@ def predict_into(
     todo = parts.missing(share)
     if todo:
         predictor = PosePredictor(cfg, weights)
-        parts.open()
+        parts.open(todo)
         predict_sources(todo, predictor, parts, drawing, batch_size)
     missing = parts.missing(sources)
     if missing:

@@ -10,28 +10,13 @@ from pose_project.inference.finished_parts import Part
 from pose_project.inference.sources import Source
 from pose_project.structures import KeypointSchema
 from pose_project.structures.coco_results import to_coco_results
+from pose_project.structures.pose_table import POSE_COLUMNS, pose_rows
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import atomic_path, write_text_atomic
 from pose_project.utils.json_files import read_json
 
 SourceParts = Iterable[tuple[Source, Part]]
-_CSV_HEADER = [
-    "file",
-    "frame",
-    "seconds",
-    "person",
-    "track_id",
-    "category",
-    "x0",
-    "y0",
-    "x1",
-    "y1",
-    "score",
-    "keypoint",
-    "x",
-    "y",
-    "keypoint_score",
-]
+_CSV_HEADER = ["file", "frame", "seconds", *POSE_COLUMNS]
 
 
 class ImageIds:
@@ -92,6 +77,11 @@ class ImageIds:
         self._next += 1
         return self._next
 
+    def named(self, categories: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the model's categories under these ids."""
+        ids = zip(categories, self.category_ids, strict=True)
+        return [{**each, "id": id_} for each, id_ in ids]
+
     def _annotated(self, source: Source) -> int | None:
         pieces = source.path.parts
         tails = ("/".join(pieces[start:]) for start in range(len(pieces) - 1, -1, -1))
@@ -119,26 +109,42 @@ def write_coco(
     """
     images: list[dict[str, Any]] = []
 
-    def lines() -> Iterator[str]:
-        for source, part in parts:
-            for index, poses in enumerate(part.frames):
-                height, width = poses.image_size_hw
-                image = {"id": ids.next_id(source), "file_name": source.name}
-                images.append({**image, "height": height, "width": width})
-                if source.is_video:
-                    images[-1] |= {"frame_index": index, "seconds": part.seconds[index]}
-                results = to_coco_results([poses], [image["id"]], schema, ids.category_ids)
-                yield from map(json.dumps, results)
-
     with atomic_path(results_file) as temporary, open(temporary, "w", encoding="utf-8") as stream:
         separator = "[\n"
-        for line in lines():
-            stream.write(separator + line)
-            separator = ",\n"
+        for image, results in _coco_images(parts, ids, schema):
+            images.append(image)
+            for result in results:
+                stream.write(separator + json.dumps(result))
+                separator = ",\n"
         stream.write("\n]\n" if separator == ",\n" else "[]\n")
-    named = zip(categories, ids.category_ids, strict=True)
-    listing = {"images": images, "categories": [{**each, "id": i} for each, i in named]}
+    listing = {"images": images, "categories": ids.named(categories)}
     write_text_atomic(images_file, json.dumps(listing) + "\n")
+
+
+def coco_content(
+    parts: SourceParts, ids: ImageIds, categories: list[dict[str, Any]], schema: KeypointSchema
+) -> dict[str, Any]:
+    """Return the same as one dict: ``images``, ``categories`` and, as ``results``, the people."""
+    found = list(_coco_images(parts, ids, schema))
+    return {
+        "images": [image for image, _ in found],
+        "categories": ids.named(categories),
+        "results": [result for _, results in found for result in results],
+    }
+
+
+def _coco_images(
+    parts: SourceParts, ids: ImageIds, schema: KeypointSchema
+) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Yield each photo's and frame's entry of ``images`` and its people as results."""
+    for source, part in parts:
+        for index, poses in enumerate(part.frames):
+            height, width = poses.image_size_hw
+            image = {"id": ids.next_id(source), "file_name": source.name}
+            image |= {"height": height, "width": width}
+            if source.is_video:
+                image |= {"frame_index": index, "seconds": part.seconds[index]}
+            yield image, to_coco_results([poses], [image["id"]], schema, ids.category_ids)
 
 
 def write_csv(file: Path, parts: SourceParts, names: list[str], schema: KeypointSchema) -> None:
@@ -165,12 +171,9 @@ def _rows(
 ) -> Iterator[list[Any]]:
     for index, poses in enumerate(part.frames):
         frame = [index, f"{part.seconds[index]:.6f}"] if source.is_video else ["", ""]
-        for person in range(len(poses)):
-            track_id = 0 if poses.track_ids is None else poses.track_ids[person]
-            class_index = int(poses.classes[person])
-            box = [f"{value:.3f}" for value in poses.boxes[person]]
-            score = f"{poses.scores[person]:.6f}"
-            head = [source.name, *frame, person, track_id or "", names[class_index], *box, score]
-            for row in schema.class_rows(class_index):
-                x, y, keypoint_score = poses.keypoints[person, row]
-                yield [*head, schema.names[row], f"{x:.3f}", f"{y:.3f}", f"{keypoint_score:.6f}"]
+        for person, track_id, name, *box, score, keypoint, x, y, keypoint_score in pose_rows(
+            poses, names, schema
+        ):
+            head = [source.name, *frame, person, track_id or "", name]
+            head += [*(f"{value:.3f}" for value in box), f"{score:.6f}", keypoint]
+            yield [*head, f"{x:.3f}", f"{y:.3f}", f"{keypoint_score:.6f}"]

@@ -2,6 +2,8 @@
 
 import copy
 from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,20 +13,22 @@ from torch import Tensor
 from pose_project.config.building import build
 from pose_project.config.loading import load_config
 from pose_project.data.augmentation.augmented_image import AugmentedPhoto
+from pose_project.data.image_reading import read_photo
 from pose_project.data.mapper import KeypointMapper, to_planes
 from pose_project.evaluation.model_categories import load_categories
+from pose_project.inference.image_poses import ImagePoses
 from pose_project.inference.model import load_model
 from pose_project.modeling.acceleration import inference_model
-from pose_project.structures.coco_results import to_coco_results
 from pose_project.structures.poses import Poses
 from pose_project.utils.errors import InputError
+from pose_project.utils.extras import find_extra
 
 
 class PosePredictor:
-    """A trained model that takes images as OpenCV reads them.
+    """A trained model that takes images as OpenCV reads them, or their files.
 
-    >>> predictor = PosePredictor(cfg, "output/demo/model_final.pth")  # doctest: +SKIP
-    >>> predictor(cv2.imread("photo.jpg")).keypoints.shape  # doctest: +SKIP
+    >>> predictor = PosePredictor.from_pretrained("output/demo")  # doctest: +SKIP
+    >>> predictor("photo.jpg").keypoints.shape  # doctest: +SKIP
     (3, 17, 3)
 
     Images are resized as ``dataloader.test`` does, and the model runs as ``train.inference`` says.
@@ -49,15 +53,47 @@ class PosePredictor:
         self.mapper = self._build_mapper(cfg)
 
     @classmethod
+    def from_pretrained(
+        cls, name: str | None = None, overrides: Sequence[str] = ()
+    ) -> "PosePredictor":
+        """Return the predictor of a model by its name.
+
+        Args:
+            name: of a published model, see ``pose-project models``; None for the default. Its
+                weights are fetched if they are not in the cache. Or the folder of a run, or a
+                checkpoint in one.
+            overrides: ``key=value`` of the config, such as ``train.device=cpu``.
+
+        Raises:
+            InputError: if there is no such model, or its weights cannot be had.
+        """
+        zoo = find_extra("model_zoo.locating")
+        if zoo is None:
+            raise InputError("models have no names here: use PosePredictor.from_files")
+        files = zoo.locate_model(name)
+        return cls.from_files(files.config_file, files.weights, overrides)
+
+    @classmethod
     def from_files(
         cls, config_file: str, weights: str, overrides: Sequence[str] = ()
     ) -> "PosePredictor":
         """Return the predictor of a config's file, with ``key=value`` overrides."""
         return cls(load_config(config_file, overrides), weights)
 
-    def __call__(self, image_bgr: np.ndarray) -> Poses:
-        """Return the poses in an (H, W, 3) uint8 image, channels blue, green, red."""
-        return self.predict([image_bgr])[0]
+    def __call__(self, image: np.ndarray | str | Path) -> ImagePoses:
+        """Return the poses in an image.
+
+        Args:
+            image: (H, W, 3) uint8, blue, green, red; or a photo's file.
+
+        Raises:
+            InputError: if it is neither.
+        """
+        if isinstance(image, (str, Path)):
+            image = read_photo({"file_name": str(image)}, "BGR")
+        (poses,) = self.predict([image])
+        values = {field.name: getattr(poses, field.name) for field in fields(poses)}
+        return ImagePoses(**values, image_bgr=image, schema=self.schema, categories=self.categories)
 
     def predict(self, images_bgr: Sequence[np.ndarray]) -> list[Poses]:
         """Return the poses in each of some images, computed in batches.
@@ -80,14 +116,6 @@ class PosePredictor:
             for index, output in zip(batch, self.model([inputs[i] for i in batch]), strict=True):
                 poses[index] = Poses.of_instances(output["instances"])
         return [poses[index] for index in range(len(inputs))]
-
-    def to_coco(self, poses: Poses, image_id: int) -> list[dict[str, Any]]:
-        """Return an image's poses in COCO's results format, categories numbered as in the dataset.
-
-        The x and y of ``keypoints`` are pixel indices there, half a pixel less than in ``poses``.
-        """
-        category_ids = [each["id"] for each in self.categories]
-        return to_coco_results([poses], [image_id], self.schema, category_ids)
 
     def _padded_hw(self, image: Tensor) -> tuple[int, ...]:
         """Return the height and width that a model pads a (3, H, W) image to."""

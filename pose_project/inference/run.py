@@ -1,4 +1,4 @@
-"""Predict photos and videos into a folder: what is missing, this process's share of it."""
+"""Predict photos and videos one after the other, draw them, and pass on what was found."""
 
 import itertools
 import os
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -15,16 +15,18 @@ import torch.distributed as dist
 from tqdm import tqdm
 
 from pose_project.data.image_reading import read_photo
-from pose_project.inference.finished_parts import Part, PartsFolder
+from pose_project.inference.camera import CameraReader
+from pose_project.inference.finished_parts import Part
+from pose_project.inference.image_poses import draw_poses
 from pose_project.inference.predictor import PosePredictor
 from pose_project.inference.sources import Source
 from pose_project.inference.tracking import PoseTracker
 from pose_project.inference.video import VideoReader, open_video
+from pose_project.inference.window import Window
 from pose_project.structures import KeypointSchema
 from pose_project.structures.poses import Poses
 from pose_project.utils.errors import UnreadablePhotoError
 from pose_project.utils.files import atomic_path, remove_leftovers
-from pose_project.visualization import PoseVisualizer
 
 _T = TypeVar("_T")
 
@@ -34,31 +36,28 @@ class Drawing:
     """How people are drawn, and where.
 
     Attributes:
-        folder: for the drawn photos and videos.
         schema: of the keypoints.
         score_threshold: people below it are not drawn.
         keypoint_threshold: nor are keypoints whose score is not above this.
+        folder: for the drawn photos and videos; None draws each beside its source.
+        window: shows what is drawn; None shows nothing.
     """
 
-    folder: Path
     schema: KeypointSchema
     score_threshold: float
     keypoint_threshold: float
+    folder: Path | None = None
+    window: Window | None = None
 
     def draw(self, image_bgr: np.ndarray, poses: Poses) -> np.ndarray:
         """Return an (H, W, 3) uint8 BGR picture with the people on it."""
-        visualizer = PoseVisualizer(
-            image_bgr[:, :, ::-1],
-            self.schema,
-            score_threshold=self.score_threshold,
-            keypoint_threshold=self.keypoint_threshold,
+        return draw_poses(
+            image_bgr, poses, self.schema, self.score_threshold, self.keypoint_threshold
         )
-        drawn = visualizer.draw_instance_predictions(poses.to_instances())
-        return drawn.get_image()[:, :, ::-1]
 
     def path(self, source: Source) -> Path:
         """Return the file that a source is drawn into."""
-        return self.folder / source.drawn_name
+        return source.drawn_beside if self.folder is None else self.folder / source.drawn_name
 
     def write_image(self, source: Source, image_bgr: np.ndarray, poses: Poses) -> None:
         """Draw a photo's people and write it in the format that its name says."""
@@ -66,6 +65,15 @@ class Drawing:
         picture = np.ascontiguousarray(self.draw(image_bgr, poses))
         with atomic_path(path) as temporary:
             temporary.write_bytes(cv2.imencode(path.suffix, picture)[1].tobytes())
+        if self.window:
+            self.window.show(picture, seconds=None)
+
+
+class Sink(Protocol):
+    """Takes what was found in a source."""
+
+    def write(self, source: Source, stamp: list[int], part: Part) -> None:
+        """Take the part of a source that was complete, with the source's stamp when it was read."""
 
 
 def own_share(sources: Sequence[Source]) -> list[Source]:
@@ -84,23 +92,20 @@ def use_own_gpu() -> None:
 def predict_sources(
     sources: Sequence[Source],
     predictor: PosePredictor,
-    parts: PartsFolder,
+    parts: Sink,
     drawing: Drawing | None,
     batch_size: int,
 ) -> None:
     """Predict photos and videos and write a part of each, after its drawing.
 
-    A part, once there, is complete: after a kill the sources without one are predicted again.
-
     Args:
-        sources: without a part.
+        sources: to predict.
         predictor: of the poses.
         parts: where the parts go.
         drawing: None to draw nothing.
         batch_size: photos, or frames of a video, that go through the model together.
     """
     for source in sources:
-        remove_leftovers(parts.path(source))
         if drawing:
             remove_leftovers(drawing.path(source))
     images = [source for source in sources if not source.is_video]
@@ -115,7 +120,7 @@ def predict_sources(
 
 
 def _predict_images(
-    sources: list[Source], predictor: PosePredictor, parts: PartsFolder, drawing: Drawing | None
+    sources: list[Source], predictor: PosePredictor, parts: Sink, drawing: Drawing | None
 ) -> None:
     read: list[tuple[Source, list[int], np.ndarray]] = []
     for source in sources:
@@ -136,25 +141,31 @@ def _predict_images(
 def _predict_video(
     source: Source,
     predictor: PosePredictor,
-    parts: PartsFolder,
+    parts: Sink,
     drawing: Drawing | None,
     batch_size: int,
 ) -> None:
-    stamp = source.stamp()
+    is_live = source.camera is not None
+    stamp = [] if is_live else source.stamp()
     tracker = PoseTracker(predictor.schema)
-    reader = VideoReader(source.path)
+    reader = CameraReader(source.camera) if is_live else VideoReader(source.path)
     frames: list[Poses] = []
     seconds: list[float] = []
     target = open_video(drawing.path(source)) if drawing else nullcontext()
     with target as video, tqdm(disable=None, unit="frame", leave=False) as progress:
-        for batch in _batches(reader, batch_size):
+        for batch in _batches(reader, 1 if is_live else batch_size):
             found = predictor.predict([frame.image for frame in batch])
             for frame, poses in zip(batch, found, strict=True):
                 frames.append(replace(poses, track_ids=tracker.update(poses)))
                 seconds.append(round(frame.seconds, 6))
                 if drawing:
-                    video.write(drawing.draw(frame.image, frames[-1]), frame.seconds)
+                    picture = drawing.draw(frame.image, frames[-1])
+                    video.write(picture, frame.seconds)
+                    if drawing.window:
+                        drawing.window.show(picture, frame.seconds)
             progress.update(len(batch))
+            if drawing and drawing.window and drawing.window.is_closed:
+                break
     problem = f"{source.path} {reader.problem}" if reader.problem else None
     parts.write(source, stamp, Part(frames, seconds, problem))
 

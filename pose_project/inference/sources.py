@@ -14,25 +14,28 @@ from pose_project.utils.errors import InputError
 logger = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv")
+_DRAWN = "_poses"
 
 
 @dataclass(frozen=True)
 class Source:
-    """A photo or a video.
+    """A photo, a video or a camera.
 
     Attributes:
-        path: absolute.
+        path: absolute; of a camera where its recording would lie.
         name: the path below the folder that all sources of a run have in common, with "/"; no two
             sources have the same.
+        camera: its number; None for a file.
     """
 
     path: Path
     name: str
+    camera: int | None = None
 
     @property
     def is_video(self) -> bool:
-        """Whether it is a video by its name."""
-        return self.path.suffix.lower() in VIDEO_SUFFIXES
+        """Whether it is a camera, or a video by its name."""
+        return self.camera is not None or self.path.suffix.lower() in VIDEO_SUFFIXES
 
     @property
     def drawn_name(self) -> str:
@@ -41,6 +44,12 @@ class Source:
         if self.is_video:
             return self.name if suffix == ".mp4" else f"{self.name}.mp4"
         return self.name if suffix in (".jpg", ".jpeg", ".png") else f"{self.name}.png"
+
+    @property
+    def drawn_beside(self) -> Path:
+        """Where it is drawn if that is beside the source: ``photo_poses.jpg`` for photo.jpg."""
+        drawn = self.path.with_name(Path(self.drawn_name).name)
+        return drawn.with_name(f"{drawn.stem}{_DRAWN}{drawn.suffix}")
 
     def stamp(self) -> list[int]:
         """Return size in bytes and time of the last change: other ones, another content.
@@ -52,13 +61,30 @@ class Source:
         return [status.st_size, status.st_mtime_ns]
 
 
-def find_sources(inputs: Sequence[str], output: Path) -> list[Source]:
+def find_camera(inputs: Sequence[str]) -> Source | None:
+    """Return the camera that is meant by its number, None if files are meant.
+
+    Raises:
+        InputError: if a camera is not the only input.
+    """
+    numbers = [each for each in inputs if each.isdecimal() and not Path(each).exists()]
+    if not numbers:
+        return None
+    if len(inputs) > 1:
+        raise InputError(f"{numbers[0]} is a camera's number: a camera is an input of its own")
+    name = f"camera{numbers[0]}"
+    return Source(Path.cwd() / name, name, int(numbers[0]))
+
+
+def find_sources(inputs: Sequence[str], output: Path | None) -> list[Source]:
     """Return the photos and videos meant, sorted by their paths, each once.
+
+    What was drawn beside a photo or video is left out, unless it is named itself.
 
     Args:
         inputs: files; folders, searched with their sub-folders, but for hidden ones; patterns with
             ``*``, ``?``, ``[]`` and ``**``.
-        output: a folder whose files are left out, since an earlier run may have made them.
+        output: a folder whose files are left out, since an earlier run may have made them; or None.
 
     Raises:
         InputError: if an input is not there, matches nothing or is neither photo nor video; or two
@@ -67,7 +93,9 @@ def find_sources(inputs: Sequence[str], output: Path) -> list[Source]:
     found: set[Path] = set()
     for each in inputs:
         files = {Path(os.path.abspath(file)) for file in _files_of(each)}
-        found |= {file for file in files if not file.is_relative_to(output.resolve())}
+        if output is not None:
+            files = {file for file in files if not file.is_relative_to(output.resolve())}
+        found |= files
     if not found:
         raise InputError(f"all inputs are in the output folder {output}")
     common = os.path.commonpath([path.parent for path in found])
@@ -105,6 +133,7 @@ def _files_of(typed: str) -> list[Path]:
         raise InputError(f"no file or folder at {typed}")
     matched = [Path(each) for each in glob.iglob(typed, recursive=True)]
     files = [each for each in matched if each.is_file() and _is_source(each)]
+    files = [each for each in files if not _is_drawing(each)]
     if not files:
         raise InputError(f"{typed} matches no photos or videos ({_KNOWN})")
     return files
@@ -115,8 +144,6 @@ def _refuse_streams(typed: str) -> None:
         raise InputError(f"{typed} is an address: download the file first")
     if typed == "-":
         raise InputError("- is the standard input, which is not read: give a file")
-    if typed.isdigit() and not Path(typed).exists():
-        raise InputError(f"{typed} is a camera's number: cameras are not read, record a file")
 
 
 def _walk(folder: Path, others: Counter[str]) -> Iterator[Path]:
@@ -127,10 +154,20 @@ def _walk(folder: Path, others: Counter[str]) -> Iterator[Path]:
             path = Path(where, each)
             if each.startswith("."):
                 others["hidden"] += 1
+            elif _is_drawing(path):
+                others["drawn earlier"] += 1
             elif _is_source(path):
                 yield path
             else:
                 others[path.suffix.lower() or "without a suffix"] += 1
+
+
+def _is_drawing(path: Path) -> bool:
+    """Return whether a file is what was drawn beside another one, which is still there."""
+    if not path.stem.endswith(_DRAWN):
+        return False
+    drawn = path.with_name(f"{path.stem.removesuffix(_DRAWN)}{path.suffix}")
+    return drawn.is_file() or drawn.with_suffix("").is_file()
 
 
 def _is_source(path: Path) -> bool:

@@ -1,7 +1,7 @@
 """What a model says about an image, as arrays."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -73,13 +73,9 @@ class Poses:
 
     def select(self, chosen: np.ndarray) -> "Poses":
         """Return some of the people: (N,) bool, or their indices."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Poses(
-            **{
-                name: each[chosen] if isinstance(each, np.ndarray) else each
-                for name, each in values.items()
-            }
-        )
+        arrays = {name: getattr(self, name) for name in _OF_EACH_PERSON}
+        chosen_arrays = {k: each[chosen] for k, each in arrays.items() if each is not None}
+        return replace(self, **chosen_arrays)
 
     def above(self, score: float) -> "Poses":
         """Return the people whose score is at least ``score``."""
@@ -97,6 +93,18 @@ class Poses:
         if self.track_ids is not None:
             instances.track_ids = torch.from_numpy(self.track_ids)
         return instances
+
+
+_OF_EACH_PERSON = (
+    "boxes",
+    "scores",
+    "classes",
+    "keypoints",
+    "covariances",
+    "heatmaps",
+    "masks",
+    "track_ids",
+)
 
 
 def _to_numpy(tensor: torch.Tensor) -> np.ndarray:

@@ -29,6 +29,7 @@ _BLOCK = 1 << 20
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 _TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
 _LONGEST_PAUSE = 60.0
+_HEADERS = {"User-Agent": "pose_project", "Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,45 @@ def part_of(path: Path) -> Path:
     return path.with_name(path.name + ".part")
 
 
-def fetch(url: str, path: Path, size: int, md5: str, policy: RetryPolicy | None = None) -> None:
-    """Download a file whose content is known, going on from where an earlier call stopped.
+@dataclass(frozen=True)
+class Published:
+    """What is known of a file before it is fetched.
+
+    Attributes:
+        size: in bytes; None takes what the server says.
+        algorithm: ``md5`` or ``sha256``.
+        digest: hexadecimal, of the content; its first digits suffice, and "" checks none.
+    """
+
+    size: int | None = None
+    algorithm: str = "sha256"
+    digest: str = ""
+
+    def fault(self, path: Path) -> str | None:
+        """Return what is wrong with a file, or None; shows progress in a terminal."""
+        found = path.stat().st_size
+        if self.size is not None and found != self.size:
+            return f"has {found:,} bytes, not {self.size:,}"
+        if self.digest and not (found := self._digest_of(path)).startswith(self.digest):
+            return f"has {self.algorithm.upper()} {found[: len(self.digest)]}, not {self.digest}"
+        return None
+
+    def _digest_of(self, path: Path) -> str:
+        digest = hashlib.new(self.algorithm, usedforsecurity=False)
+        with open(path, "rb") as stream, _progress(path, "checking") as bar:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+                bar.update(len(block))
+        return digest.hexdigest()
+
+
+def fetch(url: str, path: Path, published: Published, policy: RetryPolicy | None = None) -> None:
+    """Download a file, going on from where an earlier call stopped.
 
     Args:
         url: ``http`` or ``https``; redirects are followed, proxies are those of the environment.
-        path: appears when the file is whole and its MD5 right.
-        size: in bytes.
-        md5: hexadecimal.
+        path: appears when the file is whole and what was published.
+        published: what the file must be.
         policy: how long to wait for the server.
 
     Raises:
@@ -73,69 +105,61 @@ def fetch(url: str, path: Path, size: int, md5: str, policy: RetryPolicy | None 
     part = part_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     for _ in range(2):
-        _fetch_part(url, part, size, policy or RetryPolicy())
-        found = md5_of(part)
-        if found == md5:
+        _fetch_part(url, part, published.size, policy or RetryPolicy())
+        fault = published.fault(part)
+        if fault is None:
             with open(part, "rb") as stream:
                 os.fsync(stream.fileno())
             os.replace(part, path)
             _tag_of(part).unlink(missing_ok=True)
             return
         part.unlink()
-        logger.warning("%s has MD5 %s, not %s: thrown away.", path.name, found, md5)
+        _tag_of(part).unlink(missing_ok=True)
+        logger.warning("%s %s: thrown away.", path.name, fault)
     raise InputError(
-        f"{url} is not the official {path.name}: its MD5 is {found}, not {md5}. "
-        "Try another network or another --mirror"
+        f"{url} is not the official {path.name}: it {fault}. Try another network or mirror"
     )
 
 
-def check_file(path: Path, size: int, md5: str) -> str | None:
-    """Return what is wrong with a fetched file, or None."""
-    if (found := path.stat().st_size) != size:
-        return f"has {found:,} bytes, not {size:,}"
-    if (digest := md5_of(path)) != md5:
-        return f"has MD5 {digest}, not {md5}"
-    return None
-
-
-def md5_of(path: Path) -> str:
-    """Return the hexadecimal MD5 of a file; shows progress in a terminal."""
-    digest = hashlib.md5(usedforsecurity=False)
-    with open(path, "rb") as stream, _progress(path, "checking") as bar:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-            bar.update(len(block))
-    return digest.hexdigest()
-
-
-def _fetch_part(url: str, part: Path, size: int, policy: RetryPolicy) -> None:
+def _fetch_part(url: str, part: Path, size: int | None, policy: RetryPolicy) -> None:
     """Fill ``part`` up to ``size``; interrupted connections are taken up again."""
-    if _size_of(part) > size:
-        part.unlink()
     most, failures = _size_of(part), 0
     with _progress(part, "fetching", size) as bar:
-        while _size_of(part) < size:
+        while size is None or _size_of(part) != size:
             try:
+                if size is None:
+                    size = bar.total = _told_size(url, policy.timeout)
+                if _size_of(part) > size:
+                    part.unlink()
                 _receive(url, part, size, policy.timeout, bar)
             except _Interrupted as interruption:
                 have = _size_of(part)
                 failures = 0 if have > most else failures + 1
                 most = max(most, have)
                 if failures > policy.retries:
+                    whole = "" if size is None else f" of {size:,}"
                     raise DownloadError(
                         f"{url}: {interruption}; given up after {failures} attempts without a new "
-                        f"byte. {have:,} of {size:,} bytes are kept: run this again to go on"
+                        f"byte. {have:,}{whole} bytes are kept: run this again to go on"
                     ) from interruption
                 pause = min(policy.pause * 2 ** max(failures - 1, 0), _LONGEST_PAUSE)
                 logger.warning("%s; going on in %g s at byte %d.", interruption, pause, have)
                 time.sleep(pause)
 
 
+def _told_size(url: str, timeout: float) -> int:
+    with _open(urllib.request.Request(url, headers=_HEADERS), timeout) as response:
+        _, total = _extent(response)
+    if total is None:
+        raise InputError(f"{url}: the server does not say how large the file is")
+    return total
+
+
 def _receive(url: str, part: Path, size: int, timeout: float, bar: tqdm) -> None:
     """Append to ``part`` what one connection gives."""
     have, tag_file = _size_of(part), _tag_of(part)
     tag = _read_tag(tag_file) if have else None
-    headers = {"User-Agent": "pose_project", "Accept-Encoding": "identity"}
+    headers = dict(_HEADERS)
     if have:
         headers["Range"] = f"bytes={have}-"
         if tag is not None:

@@ -11,12 +11,13 @@ from helpers.repository import ROOT, load_tool
 
 from pose_project.commands import registry
 from pose_project.commands.command_line import build_parser, main
-from pose_project.commands.registry import Command, find_extra, known_commands
+from pose_project.commands.registry import Command, known_commands
 from pose_project.extras.selective_search.search import MODES
+from pose_project.utils.extras import find_extra
 
 NAMES = list(known_commands())
 TOOLS = {"train": "train_net"} | {
-    name: name.replace("-", "_") for name in NAMES if name not in ("train", "evaluate")
+    name: name.replace("-", "_") for name in NAMES if name not in ("train", "evaluate", "models")
 }
 
 

@@ -70,7 +70,7 @@ def test_people_above_a_score(predictor: PosePredictor, photos: list[np.ndarray]
 
 def test_results_are_in_pixel_indices(predictor: PosePredictor, photos: list[np.ndarray]) -> None:
     poses = predictor(photos[0])
-    result = predictor.to_coco(poses, 42)[0]
+    result = poses.to_coco(42)[0]
     assert result["image_id"] == 42 and result["category_id"] == 1
     x0, y0, x1, y1 = poses.boxes[0].tolist()
     assert result["bbox"] == pytest.approx([x0, y0, x1 - x0, y1 - y0])
@@ -96,7 +96,7 @@ def test_without_the_dataset_names_come_from_beside_the_weights(
     predictor = PosePredictor.from_files(config, str(tmp_path / "cats.pth"), EVERYTHING)
     poses = predictor(photos[0])
     assert poses.keypoints.shape[1:] == (3, 3)
-    assert {each["category_id"] for each in predictor.to_coco(poses, 1)} == {7}
+    assert {each["category_id"] for each in poses.to_coco()} == {7}
     assert predictor.schema.hflip_indices == (1, 0, 2)
 
 

@@ -9,7 +9,7 @@ from helpers.file_server import Fault
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pose_project.utils.download import RetryPolicy, fetch, part_of
+from pose_project.utils.download import Published, RetryPolicy, fetch, part_of
 from pose_project.utils.errors import DownloadError, InputError
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -28,7 +28,7 @@ def get(server, tmp_path):
     def run(content: bytes = CONTENT, policy: RetryPolicy = HASTY) -> Path:
         path = tmp_path / "big.zip"
         md5 = hashlib.md5(content).hexdigest()
-        fetch(f"{server.address}/big.zip", path, len(content), md5, policy)
+        fetch(f"{server.address}/big.zip", path, Published(len(content), "md5", md5), policy)
         assert path.read_bytes() == content
         assert list(tmp_path.iterdir()) == [path]
         return path
@@ -103,7 +103,7 @@ def test_giving_up_keeps_what_came_in(server, get, tmp_path):
 def test_nobody_listens(tmp_path, server):
     server.__exit__()
     with pytest.raises(DownloadError, match="no connection to 127.0.0.1"):
-        fetch(f"{server.address}/x", tmp_path / "x", 1, "0", RetryPolicy(1.0, 1, 0.0))
+        fetch(f"{server.address}/x", tmp_path / "x", Published(1), RetryPolicy(1.0, 1, 0.0))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -138,7 +138,7 @@ def test_a_damaged_download_is_fetched_once_more(server, get):
 
 def test_another_content_is_refused_in_the_end(server, get, tmp_path):
     server.always = Fault(corrupt=True)
-    with pytest.raises(InputError, match="is not the official big.zip: its MD5 is"):
+    with pytest.raises(InputError, match="is not the official big.zip: it has MD5"):
         get()
     assert len(server.requests) == 2
     assert not (tmp_path / "big.zip").exists()
@@ -231,3 +231,26 @@ def test_a_full_disk_is_not_a_bad_connection(server, get, tmp_path):
     assert os.path.getsize(part_of(tmp_path / "big.zip")) == 150_000
     get()
     assert ranges(server) == [None, "bytes=150000-"]
+
+
+@pytest.mark.parametrize("digits", [0, 8, 64])
+def test_a_size_that_the_server_tells_and_the_first_digits_of_a_digest(server, tmp_path, digits):
+    server.files["/w.pth"] = CONTENT
+    digest = hashlib.sha256(CONTENT).hexdigest()[:digits]
+    fetch(f"{server.address}/w.pth", tmp_path / "w.pth", Published(digest=digest), HASTY)
+    assert (tmp_path / "w.pth").read_bytes() == CONTENT
+
+
+def test_a_size_that_nobody_knows_is_refused(server, tmp_path):
+    server.files["/w.pth"] = CONTENT
+    server.always = Fault(no_length=True)
+    with pytest.raises(InputError, match="does not say how large"):
+        fetch(f"{server.address}/w.pth", tmp_path / "w.pth", Published(), HASTY)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_size_survives_a_server_that_fails_at_first(server, tmp_path):
+    server.files["/w.pth"] = CONTENT
+    server.faults = [Fault(status=503), Fault(), Fault(stop_after=1000)]
+    fetch(f"{server.address}/w.pth", tmp_path / "w.pth", Published(), HASTY)
+    assert (tmp_path / "w.pth").read_bytes() == CONTENT

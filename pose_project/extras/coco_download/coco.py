@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pose_project.extras.coco_download.unpack import unpack
-from pose_project.utils.download import RetryPolicy, check_file, fetch, part_of
+from pose_project.utils.download import Published, RetryPolicy, fetch, part_of
 from pose_project.utils.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -48,6 +48,11 @@ class Archive:
     folder: str
     names: str
     num_files: int
+
+    @property
+    def published(self) -> Published:
+        """Size and digest of the zip file."""
+        return Published(self.size, "md5", self.md5)
 
     def zip_path(self, coco: Path) -> Path:
         """Return where the archive is kept while it is needed."""
@@ -171,12 +176,12 @@ def download_coco(
                 continue
             zip_path = archive.zip_path(coco)
             if zip_path.exists():
-                if fault := check_file(zip_path, archive.size, archive.md5):
+                if fault := archive.published.fault(zip_path):
                     raise InputError(f"{zip_path} {fault}; delete it to fetch it again")
             else:
                 url = f"{server.rstrip('/')}/{archive.path}"
                 logger.info("Fetching %s, %s.", url, gigabytes(archive.size))
-                fetch(url, zip_path, archive.size, archive.md5, policy)
+                fetch(url, zip_path, archive.published, policy)
             logger.info("Unpacking %s, %d files.", zip_path, archive.num_files)
             limit = 2 * archive.unpacked
             unpack(zip_path, coco / archive.folder, archive.names, archive.num_files, limit)

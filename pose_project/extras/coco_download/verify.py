@@ -13,7 +13,7 @@ from pose_project.extras.coco_download.statistics import (
     count_people,
     read_annotations,
 )
-from pose_project.utils.download import check_file, part_of
+from pose_project.utils.download import part_of
 from pose_project.utils.errors import InputError
 
 _EXAMPLES = 3
@@ -64,7 +64,7 @@ def _check_archive(coco: Path, archive: Archive) -> Iterator[str]:
     if part.exists():
         fetched, total = gigabytes(part.stat().st_size), gigabytes(archive.size)
         yield f"{zip_path.name}: {fetched} of {total} fetched; --download goes on"
-    if zip_path.exists() and (fault := check_file(zip_path, archive.size, archive.md5)):
+    if zip_path.exists() and (fault := archive.published.fault(zip_path)):
         yield f"{zip_path.name} {fault}"
     found = len(archive.files(coco))
     if found < archive.num_files:

@@ -1,6 +1,6 @@
 """Write a trained model as one file for programs without Detectron2.
 
-    pose-project export --config-file F --weights W --format onnx --output DIR
+    pose-project export --format onnx --output DIR [--model NAME]
     pose-project export --config-file F --weights W --format torchscript --output DIR
     pose-project export --config-file F --weights W --format onnx --output DIR --compare PHOTOS
 
@@ -20,7 +20,7 @@ import os
 import sys
 from pathlib import Path
 
-from pose_project.commands.options import add_config_options, add_weights_option, read_config
+from pose_project.commands.options import add_model_options, read_model
 from pose_project.extras.export.formats import FILES
 from pose_project.utils.cli import EXIT_OK
 from pose_project.utils.errors import InputError
@@ -30,8 +30,7 @@ EXIT_DISAGREES = 1
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the model, the format and the folder."""
-    add_config_options(parser)
-    add_weights_option(parser)
+    add_model_options(parser)
     parser.add_argument("--format", required=True, choices=list(FILES), help="of the file")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="to write into")
     parser.add_argument("--compare", type=Path, metavar="PHOTOS", help="folder of JPEG or PNG")
@@ -45,10 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
     from pose_project.extras.export.agreement import DisagreementError
     from pose_project.extras.export.verified import compare, export_verified
 
-    cfg = read_config(arguments, "train.device=cpu", "train.channels_last=False")
+    cfg, weights = read_model(arguments, "train.device=cpu", "train.channels_last=False")
     try:
         reference, exported = export_verified(
-            cfg, Path(arguments.weights), arguments.format, arguments.output
+            cfg, Path(weights), arguments.format, arguments.output
         )
     except DisagreementError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -60,8 +59,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def check_arguments(arguments: argparse.Namespace) -> None:
     """Raise ``InputError`` for what would otherwise fail after the work is done."""
-    if not Path(arguments.weights).is_file():
-        raise InputError(f"no weights at {arguments.weights}")
     folder = arguments.output
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--output must be a folder, but {folder} is a file")

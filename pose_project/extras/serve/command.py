@@ -1,6 +1,6 @@
 """Serve a model: a page to drop photos on, and a REST endpoint.
 
-    pose-project serve --config-file F --weights W [--port 8000]
+    pose-project serve [--model NAME] [--port 8000]
     pose-project serve --config-file F --weights W train.inference.test_time.temperature=1.15
     curl --data-binary @photo.jpg http://127.0.0.1:8000/api/poses
 
@@ -15,10 +15,9 @@ import argparse
 import logging
 
 from pose_project.commands.options import (
-    add_config_options,
     add_device_option,
-    add_weights_option,
-    read_config,
+    add_model_options,
+    read_model,
 )
 from pose_project.utils.errors import InputError
 
@@ -27,8 +26,7 @@ logger = logging.getLogger(__name__)
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the model, the address and the limits."""
-    add_config_options(parser)
-    add_weights_option(parser)
+    add_model_options(parser)
     add_device_option(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address (default: %(default)s)")
     parser.add_argument(
@@ -79,10 +77,10 @@ def run(arguments: argparse.Namespace) -> None:
         max_batch=arguments.max_batch,
     )
     with open_port(arguments.host, arguments.port) as listener:
-        cfg = read_config(arguments)
+        cfg, weights = read_model(arguments)
         if cfg.train.inference.test_time.temperature is None:
             cfg.train.inference.test_time.temperature = 1.0
-        predictor = PosePredictor(cfg, arguments.weights)
+        predictor = PosePredictor(cfg, weights)
         host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
         logger.info("Poses at http://%s:%d/", host, listener.getsockname()[1])
         serve(build_app(predictor, limits), listener)

@@ -21,18 +21,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pose_project.commands.options import (
-    add_config_options,
     add_device_option,
-    add_weights_option,
-    read_config,
+    add_model_options,
+    read_model,
 )
 from pose_project.utils.errors import InputError
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the model, the ranks and the file."""
-    add_config_options(parser)
-    add_weights_option(parser)
+    add_model_options(parser)
     add_device_option(parser)
     parser.add_argument("--rank", required=True, metavar="R[,R...]", help="ranks, see above")
     parser.add_argument("--output", required=True, type=Path, metavar="Y.pth", help="to write")
@@ -45,10 +43,10 @@ def run(arguments: argparse.Namespace) -> None:
     from pose_project.extras.svd.compressed_model import compress, files_of
 
     logging.getLogger("pose_project.evaluation").setLevel(logging.WARNING)  # a table per rank
-    cfg = read_config(arguments)
+    cfg, weights = read_model(arguments)
     files = files_of(arguments.output)
-    check_output(arguments.output, files, [arguments.config_file, arguments.weights])
-    compressed = compress(cfg, arguments.weights, arguments.rank, not arguments.no_eval)
+    check_output(arguments.output, files, [arguments.config_file, weights])
+    compressed = compress(cfg, weights, arguments.rank, not arguments.no_eval)
     print(f"\n{compressed.survey()}")
     compressed.write(files)
     weights, record, config, curves = files

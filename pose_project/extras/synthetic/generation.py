@@ -22,6 +22,7 @@ from pose_project.extras.synthetic.annotate import PERSON_CATEGORY_ID, scene_ann
 from pose_project.extras.synthetic.levels import LEVELS
 from pose_project.extras.synthetic.scene import LANDSCAPE_WH, sample_scene
 from pose_project.structures.schema import COCO_PERSON
+from pose_project.utils.cache import cache_folder
 from pose_project.utils.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -85,8 +86,7 @@ def ensure_synthetic_dataset(
     _check(level, split)
     if num_photos < 1:
         raise InputError(f"num_photos of a synthetic dataset must be 1 or more, got {num_photos}")
-    cache = Path(cache_dir or os.environ.get("POSE_PROJECT_CACHE") or "~/.cache/pose_project")
-    cache = cache.expanduser()
+    cache = Path(cache_dir) if cache_dir else cache_folder()
     root = cache / f"synthetic_{level}_{split}_{num_photos}_{_fingerprint(level, split)}"
     if root.is_dir():
         return root

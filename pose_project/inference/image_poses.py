@@ -1,0 +1,101 @@
+"""Poses with the image that they were found in: drawn, shown, and in the forms of other tools."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from pose_project.structures import KeypointSchema
+from pose_project.structures.coco_results import to_coco_results
+from pose_project.structures.pose_table import POSE_COLUMNS, pose_rows
+from pose_project.structures.poses import Poses
+from pose_project.utils.errors import InputError
+from pose_project.visualization import PoseVisualizer
+
+if TYPE_CHECKING:
+    import pandas
+    import supervision
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagePoses(Poses):
+    """``Poses`` of one image; the last expression of a notebook's cell shows them drawn.
+
+    Attributes:
+        image_bgr: (H, W, 3) uint8, blue, green, red.
+        schema: of the K keypoints.
+        categories: of the classes, as in a COCO JSON.
+    """
+
+    image_bgr: np.ndarray = field(repr=False)
+    schema: KeypointSchema
+    categories: list[dict[str, Any]] = field(repr=False)
+
+    def draw(self, score_threshold: float = 0.5, keypoint_threshold: float = 0.05) -> np.ndarray:
+        """Return the image with the people on it, (H, W, 3) uint8, blue, green, red.
+
+        Args:
+            score_threshold: people below it are not drawn.
+            keypoint_threshold: nor are keypoints whose score is not above this.
+        """
+        return draw_poses(self.image_bgr, self, self.schema, score_threshold, keypoint_threshold)
+
+    def _repr_png_(self) -> bytes:
+        """Return what a notebook shows, a PNG."""
+        return cv2.imencode(".png", self.draw())[1].tobytes()
+
+    def to_coco(self, image_id: int = 1) -> list[dict[str, Any]]:
+        """Return one dict a person in COCO's results format.
+
+        The x and y of ``keypoints`` are pixel indices there, half a pixel less than here.
+        """
+        category_ids = [each["id"] for each in self.categories]
+        return to_coco_results([self], [image_id], self.schema, category_ids)
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return a table with a row a keypoint and the columns of ``POSE_COLUMNS``.
+
+        Raises:
+            InputError: if pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise InputError("to_pandas needs pandas: pip install pandas") from error
+        names = [each["name"] for each in self.categories]
+        return pandas.DataFrame(list(pose_rows(self, names, self.schema)), columns=POSE_COLUMNS)
+
+    def to_supervision(self) -> "supervision.KeyPoints":
+        """Return ``supervision.KeyPoints``: xy (N, K, 2), scores of keypoints and people, classes.
+
+        Raises:
+            InputError: if supervision is not installed.
+        """
+        try:
+            import supervision
+        except ImportError as error:
+            raise InputError("to_supervision needs supervision: pip install supervision") from error
+        return supervision.KeyPoints(
+            xy=self.keypoints[..., :2],
+            keypoint_confidence=self.keypoints[..., 2],
+            detection_confidence=self.scores,
+            class_id=self.classes,
+        )
+
+
+def draw_poses(
+    image_bgr: np.ndarray,
+    poses: Poses,
+    schema: KeypointSchema,
+    score_threshold: float,
+    keypoint_threshold: float,
+) -> np.ndarray:
+    """Return an (H, W, 3) uint8 BGR picture with the people on it, see ``ImagePoses.draw``."""
+    visualizer = PoseVisualizer(
+        image_bgr[:, :, ::-1],
+        schema,
+        score_threshold=score_threshold,
+        keypoint_threshold=keypoint_threshold,
+    )
+    return visualizer.draw_instance_predictions(poses.to_instances()).get_image()[:, :, ::-1]
