@@ -24,7 +24,7 @@ from pose_project.data.annotation_transforms import (
     move_keypoints,
     move_mask,
 )
-from pose_project.data.augmentation.augmented_image import AugmentedPhoto
+from pose_project.data.augmentation.augmented_image import AugmentedImage
 from pose_project.data.image_reading import read_photo
 from pose_project.utils.errors import InputError
 
@@ -103,7 +103,7 @@ class KeypointMapper:
         if self.use_instance_mask:  # how many these are is said by the loader
             people = [each for each in people if "segmentation" in each]
         boxes = self._read_boxes(people, dataset_dict["file_name"])
-        augmented = AugmentedPhoto(image, boxes, self.fast_resize)
+        augmented = AugmentedImage(image, boxes, self.fast_resize)
         transforms = self.augmentations(augmented)
         output["image"] = to_planes(augmented.image)
         if self.proposal_topk is not None:
@@ -121,7 +121,7 @@ class KeypointMapper:
         boxes: np.ndarray,
         file_name: str,
         photo_hw: tuple[int, int],
-        augmented: AugmentedPhoto,
+        augmented: AugmentedImage,
         transforms: T.TransformList,
     ) -> Instances:
         """Return those of whom something is left, in the space after ``transforms``."""

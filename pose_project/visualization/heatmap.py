@@ -31,10 +31,10 @@ def overlay_heatmap(
     for box, logits in zip(boxes * scale, keypoint_logits, strict=True):
         _put(shares, box, np.exp(logits - logits.max()).astype(np.float32))
     kind = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
-    photo = cv2.resize(image_rgb, (width, height), interpolation=kind).astype(np.float32)
+    image = cv2.resize(image_rgb, (width, height), interpolation=kind).astype(np.float32)
     colours = 255 * colormaps[_COLOURS](shares)[..., :3]
     opacity = _STRONGEST * np.sqrt(shares)[..., None] * (shares > _FAINTEST)[..., None]
-    return ((1 - opacity) * photo + opacity * colours).round().clip(0, 255).astype(np.uint8)
+    return ((1 - opacity) * image + opacity * colours).round().clip(0, 255).astype(np.uint8)
 
 
 def _put(shares: np.ndarray, box: np.ndarray, share: np.ndarray) -> None:

@@ -13,7 +13,7 @@ _ROUNDING_PX = 1e-6
 _KEEP_WHOLE = (HFlipTransform, NoOpTransform, T.ResizeTransform)
 
 
-class AugmentedPhoto(T.AugInput):
+class AugmentedImage(T.AugInput):
     """Detectron2's input of augmentations, which also knows what is left of the photo.
 
     A point that a crop cut off can lie in the picture again after padding; that it is gone can
