@@ -14,9 +14,9 @@ from pose_project.inference.outputs import ImageIds, write_coco, write_csv
 from pose_project.inference.predictor import PosePredictor
 from pose_project.inference.run import Drawing, own_share, predict_sources, use_own_gpu
 from pose_project.inference.sources import Source
-from pose_project.inference.video import pyav
 from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
+from pose_project.utils.extras import find_extra
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,10 @@ def predict_into(
         InputError: if model, folder or image ids do not fit, or no file could be read.
     """
     if any(source.is_video for source in sources):
-        pyav()
+        videos = find_extra("video.files")
+        if videos is None:
+            raise InputError("videos need pose_project/extras/video")
+        videos.pyav()
     use_own_gpu()
     categories = load_categories(cfg, weights)
     schema = schema_of(categories, weights)

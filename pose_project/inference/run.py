@@ -3,8 +3,7 @@
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,11 +17,10 @@ from pose_project.data.image_reading import read_photo
 from pose_project.inference.finished_parts import Part, PartsFolder
 from pose_project.inference.predictor import PosePredictor
 from pose_project.inference.sources import Source
-from pose_project.inference.tracking import PoseTracker
-from pose_project.inference.video import VideoReader, open_video
 from pose_project.structures import KeypointSchema
 from pose_project.structures.poses import Poses
 from pose_project.utils.errors import UnreadablePhotoError
+from pose_project.utils.extras import find_extra
 from pose_project.utils.files import atomic_path, remove_leftovers
 from pose_project.visualization import PoseVisualizer
 
@@ -106,11 +104,13 @@ def predict_sources(
     images = [source for source in sources if not source.is_video]
     videos = [source for source in sources if source.is_video]
     with tqdm(total=len(sources), disable=None, unit="file") as progress:
-        for batch in _batches(images, batch_size):
+        for batch in batches(images, batch_size):
             _predict_images(batch, predictor, parts, drawing)
             progress.update(len(batch))
         for video in videos:
-            _predict_video(video, predictor, parts, drawing, batch_size)
+            find_extra("video.prediction").predict_video(
+                video, predictor, parts, drawing, batch_size
+            )
             progress.update()
 
 
@@ -133,33 +133,8 @@ def _predict_images(
         parts.write(source, stamp, Part([poses]))
 
 
-def _predict_video(
-    source: Source,
-    predictor: PosePredictor,
-    parts: PartsFolder,
-    drawing: Drawing | None,
-    batch_size: int,
-) -> None:
-    stamp = source.stamp()
-    tracker = PoseTracker(predictor.schema)
-    reader = VideoReader(source.path)
-    frames: list[Poses] = []
-    seconds: list[float] = []
-    target = open_video(drawing.path(source)) if drawing else nullcontext()
-    with target as video, tqdm(disable=None, unit="frame", leave=False) as progress:
-        for batch in _batches(reader, batch_size):
-            found = predictor.predict([frame.image for frame in batch])
-            for frame, poses in zip(batch, found, strict=True):
-                frames.append(replace(poses, track_ids=tracker.update(poses)))
-                seconds.append(round(frame.seconds, 6))
-                if drawing:
-                    video.write(drawing.draw(frame.image, frames[-1]), frame.seconds)
-            progress.update(len(batch))
-    problem = f"{source.path} {reader.problem}" if reader.problem else None
-    parts.write(source, stamp, Part(frames, seconds, problem))
-
-
-def _batches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
+def batches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    """Yield items in lists of a size; the last may be shorter."""
     items = iter(items)
     while batch := list(itertools.islice(items, size)):
         yield batch

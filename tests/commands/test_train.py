@@ -5,9 +5,9 @@ import logging
 from helpers.annotations import person
 from omegaconf import OmegaConf
 
-from pose_project.commands import registry
 from pose_project.commands.train import log_dataset_findings
 from pose_project.data import register_keypoint_dataset
+from pose_project.utils import extras
 
 
 def config(train: object, test: object) -> OmegaConf:
@@ -30,7 +30,7 @@ def test_the_doctor_is_asked_once_a_dataset(write_dataset, caplog, monkeypatch):
     assert line.startswith(f"{json_file}: ") and "num-keypoints-wrong 1" in line
 
     caplog.clear()
-    monkeypatch.setattr(registry, "_EXTRAS", "pose_project.nothing")  # the folder was removed
+    monkeypatch.setattr(extras, "EXTRAS", "pose_project.nothing")  # the folder was removed
     with caplog.at_level(logging.INFO, "pose_project"):
         log_dataset_findings(config("odd", "odd"))
     assert findings(caplog) == []

@@ -22,7 +22,7 @@ from pose_project.extras.report.gallery import ERRORS
 from pose_project.extras.report.markdown import ERROR_NAMES
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import write_text_atomic
-from pose_project.visualization.curves import COLOURS
+from pose_project.visualization.palette import COLOURS
 
 _THUMBNAIL_PX = 360
 _JPEG_QUALITY = 75

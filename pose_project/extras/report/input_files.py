@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from pose_project.data.annotation_files import keypoint_categories, load_annotations
+from pose_project.data.category_schemas import schemas_of_size
 from pose_project.data.validation import LARGEST_COORDINATE
 from pose_project.extras.report.arrays import Category, People, Photos, Predictions, Results, Truth
 from pose_project.extras.report.foreign_results import read_any_results
-from pose_project.structures import KeypointSchema, schemas_of_size
+from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
 
 

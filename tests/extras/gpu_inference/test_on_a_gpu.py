@@ -11,9 +11,9 @@ from torch import nn
 
 from benchmarks.compare import without_tf32
 from benchmarks.gpu_counts import lines_that_wait
+from pose_project.extras.gpu_inference.cuda_graphs import GraphCache
 from pose_project.modeling import decode_heatmaps, keypoint_loss
 from pose_project.modeling.acceleration import FastInference, InferenceSettings
-from pose_project.modeling.cuda_graphs import GraphCache
 from pose_project.modeling.test_time import TestTimeModel, TestTimeSettings
 from pose_project.structures import COCO_PERSON
 

@@ -18,7 +18,7 @@ from detectron2.structures import Boxes, Instances
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pose_project.modeling.parallel_nms import suppress
+from pose_project.extras.gpu_inference.parallel_nms import suppress
 from pose_project.modeling.torchvision_rcnn import TorchvisionOutputLayers
 
 _NONE = -torch.inf  # the score of a place without a box

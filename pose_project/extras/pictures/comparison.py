@@ -11,13 +11,13 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from pose_project.data.image_reading import read_photo
+from pose_project.extras.pictures.heatmap import overlay_heatmap
+from pose_project.extras.pictures.side_by_side import join_panels, panel_scale
 from pose_project.inference.predictor import PosePredictor
 from pose_project.structures.poses import Poses
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import atomic_path
 from pose_project.visualization import PoseVisualizer
-from pose_project.visualization.heatmap import overlay_heatmap
-from pose_project.visualization.side_by_side import join_panels, panel_scale
 
 
 class Comparison:

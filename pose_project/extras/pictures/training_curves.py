@@ -14,14 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from pose_project.utils.files import atomic_path
+from pose_project.visualization.palette import COLOURS
 
 logger = logging.getLogger(__name__)
 
 Series = dict[str, tuple[np.ndarray, np.ndarray]]
 """Per metric its iterations and its values, two arrays of equal length without NaN."""
 
-# Okabe and Ito's palette: told apart by colour-blind readers as well.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31")
 _SMOOTHED_PART = 1 / 25  # of the curve goes into each point of the smoothed one
 
 

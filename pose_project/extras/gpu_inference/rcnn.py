@@ -4,18 +4,39 @@ import threading
 from typing import Any, NamedTuple
 
 import torch
-from detectron2.structures import ImageList, Instances
+from detectron2.structures import Boxes, ImageList, Instances
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pose_project.modeling.cuda_graphs import GraphCache
-from pose_project.modeling.fixed_shape import FixedShapeDetector, pool_boxes, read_people
+from pose_project.extras.gpu_inference.cuda_graphs import GraphCache
+from pose_project.extras.gpu_inference.detector import (
+    FixedShapeDetector,
+    has_fixed_shape,
+    pool_boxes,
+    read_people,
+)
 from pose_project.modeling.keypoint_head import SpatialSoftmaxKeypointHead
-from pose_project.utils.private_api import find_boxes, to_original_size
+from pose_project.modeling.multi_view import detect, preprocess
+from pose_project.modeling.test_time import TestTimeModel
+from pose_project.utils.private_api import to_original_size
 
 _MOST_GRAPHS = 24
 # Numbers of people that a graph computes heatmaps for; the smallest that is enough is taken.
 _PEOPLE = (4, 8, 16, 32, 64, 128)
+
+
+def in_fixed_shapes(model: nn.Module, cuda_graphs: bool) -> nn.Module:
+    """Return a model that lets a GPU run ahead, where its parts are known; else the same one."""
+    if isinstance(model, TestTimeModel):
+        model.model = in_fixed_shapes(model.model, cuda_graphs)
+        return model
+    return FixedShapeRCNN(model, cuda_graphs) if has_fixed_shape(model) else model
+
+
+def parts_of(model: nn.Module) -> "FixedShapeParts | None":
+    """Return the parts that ``MultiViewRCNN`` uses; None if this model's are not known."""
+    is_fixed = has_fixed_shape(model) and not model.roi_heads.mask_on
+    return FixedShapeParts(model) if is_fixed else None
 
 
 class _Look(NamedTuple):
@@ -54,7 +75,7 @@ class FixedShapeRCNN(nn.Module):
         given = images.tensor, sizes_whwh_of(images)
         look = self.graphs.get(tuple(images.tensor.shape), self._look, *given)(*given)
         instances = read_people(look.found.cpu(), images.image_sizes)
-        return look, instances or detect_as_usual(self.model, images, look.features)
+        return look, instances or detect_on_host(self.model, images, look.features)
 
     def _look(self, pixels: Tensor, sizes_whwh: Tensor) -> _Look:
         features = self.backbone(pixels)
@@ -97,11 +118,31 @@ class FixedShapeRCNN(nn.Module):
         return self.graphs.get((key, most), logits_of, rois)(rois)[:count]
 
 
-def preprocess(model: nn.Module, batched_inputs: list[dict[str, Any]]) -> ImageList:
-    """Return the normalised and padded photos; the host goes on while they are copied."""
-    return model.preprocess_image(
-        [{"image": each["image"].to(model.device, non_blocking=True)} for each in batched_inputs]
-    )
+class FixedShapeParts:
+    """Detection and pooling of a model, for whoever looks at a photo several times.
+
+    Args:
+        model: for which ``has_fixed_shape`` is true, in evaluation mode; without masks.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.detector = FixedShapeDetector(model)
+
+    def detect(self, images: ImageList, features: dict[str, Tensor]) -> list[Instances]:
+        """Return the people of each photo, on the host."""
+        maps = self.detector.pooling_maps(features)
+        found = self.detector(features, maps, sizes_whwh_of(images))
+        people = read_people(found.cpu(), images.image_sizes)
+        return people or detect_on_host(self.model, images, features)
+
+    def pool_for_keypoints(self, features: dict[str, Tensor], boxes: list[Boxes]) -> Tensor:
+        """Return the (R, channels, P, P) input of the keypoint head, of the boxes of each photo."""
+        heads, maps = self.model.roi_heads, self.detector.pooling_maps(features)
+        rois = rois_of([each.tensor for each in boxes]).to(self.model.device, non_blocking=True)
+        return pool_boxes(
+            heads.keypoint_pooler, [maps[name] for name in heads.keypoint_in_features], rois
+        )
 
 
 def sizes_whwh_of(images: ImageList) -> Tensor:
@@ -115,10 +156,8 @@ def rois_of(boxes: list[Tensor]) -> Tensor:
     return torch.cat([F.pad(each, (1, 0), value=index) for index, each in enumerate(boxes)])
 
 
-def detect_as_usual(
+def detect_on_host(
     model: nn.Module, images: ImageList, features: dict[str, Tensor]
 ) -> list[Instances]:
     """Return the people of each photo as Detectron2 finds them, on the host."""
-    proposals, _ = model.proposal_generator(images, features, None)
-    instances = find_boxes(model.roi_heads, features, proposals)
-    return [each.to("cpu") for each in instances]
+    return [each.to("cpu") for each in detect(model, images, features)]

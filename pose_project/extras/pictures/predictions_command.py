@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Write the pictures."""
     check(arguments)
     # late, since --help is answered without PyTorch
-    from pose_project.inference.comparison import Comparison, titles_of
+    from pose_project.extras.pictures.comparison import Comparison, titles_of
 
     titles = titles_of(arguments.weights)
     keep = ["model.roi_heads.keypoint_head.keep_heatmaps=True"] if arguments.heatmap else []

@@ -7,7 +7,9 @@ from collections import Counter
 import pytest
 from helpers.repository import ROOT
 
-from pose_project.structures import COCO_PERSON, KNOWN_SCHEMAS, find_schema, schemas_of_size
+from pose_project.data.category_schemas import schemas_of_size
+from pose_project.extras.known_schemas.published import KNOWN_SCHEMAS
+from pose_project.structures import COCO_PERSON
 
 SIZES = {
     **{"coco": 17, "coco_wholebody": 133, "halpe26": 26, "halpe136": 136, "crowdpose": 14},
@@ -131,14 +133,6 @@ def test_real_files_name_their_points_so(test_data):
     path = test_data / "custom/crowdpose/test_crowdpose.json"
     (category,) = json.loads(path.read_text())["categories"]
     assert tuple(category["keypoints"]) == KNOWN_SCHEMAS["crowdpose"].schema.names
-
-
-def test_an_unknown_name_is_told_the_known_ones():
-    assert find_schema("wflw").category == "face"
-    with pytest.raises(
-        ValueError, match="no schema 'halp26'; did you mean 'halpe26'. built in are coco,"
-    ):
-        find_schema("halp26")
 
 
 def test_the_guide_has_a_row_for_each(name):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from pose_project.modeling.svd import LinearSVD, LowRankBoxHead, truncated_state_dict
+from pose_project.extras.svd.low_rank import LinearSVD, LowRankBoxHead, truncated_state_dict
 from pose_project.utils.errors import InputError
 
 SHAPE = ShapeSpec(channels=4, height=3, width=3)

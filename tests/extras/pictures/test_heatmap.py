@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pose_project.visualization.heatmap import overlay_heatmap
+from pose_project.extras.pictures.heatmap import overlay_heatmap
 
 GREY = np.full((60, 80, 3), 100, np.uint8)
 

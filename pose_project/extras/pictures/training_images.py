@@ -12,11 +12,11 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from pose_project.data import get_schema
-from pose_project.data.augmentation.examples import apply_each
+from pose_project.extras.pictures.augmentation_examples import apply_each
+from pose_project.extras.pictures.sheet import draw_sheet
 from pose_project.structures import KeypointSchema
 from pose_project.utils.files import atomic_path
 from pose_project.visualization import PoseVisualizer
-from pose_project.visualization.sheet import draw_sheet
 
 
 def draw_training_images(cfg: DictConfig, count: int, folder: Path) -> None:

@@ -6,7 +6,6 @@ they are estimated as for any other dataset. COCO-WholeBody's sigmas of face and
 the *person's* size, so they are not those of datasets whose boxes are faces or hands.
 """
 
-import difflib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -28,28 +27,6 @@ class KnownSchema(NamedTuple):
     schema: KeypointSchema
     category: str
     source: str
-
-
-def find_schema(name: str) -> KnownSchema:
-    """Return the schema of a published dataset.
-
-    Raises:
-        ValueError: if there is none of this name; lists those that there are.
-    """
-    if name in KNOWN_SCHEMAS:
-        return KNOWN_SCHEMAS[name]
-    near = difflib.get_close_matches(name.lower(), KNOWN_SCHEMAS, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ValueError(f"there is no schema {name!r}; {hint}built in are {', '.join(KNOWN_SCHEMAS)}")
-
-
-def schemas_of_size(num_keypoints: int) -> list[str]:
-    """Return the names of the published datasets that have this number of keypoints.
-
-    >>> schemas_of_size(14)
-    ['crowdpose', 'aic']
-    """
-    return [n for n, e in KNOWN_SCHEMAS.items() if e.schema.num_keypoints == num_keypoints]
 
 
 def _chain(*names: str) -> _Lines:

@@ -13,8 +13,8 @@ from benchmarks.tracking import (
     track_noisy_detections,
 )
 from pose_project.extras.synthetic.walking import VIDEO_WH, WalkingVideo
+from pose_project.extras.video.tracking import PoseTracker
 from pose_project.inference import Poses
-from pose_project.inference.tracking import PoseTracker
 from pose_project.structures import COCO_PERSON
 
 UPRIGHT = np.random.default_rng(0).uniform((0, 0), (40, 100), (17, 2))

@@ -30,7 +30,10 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.count < 1:
         raise InputError(f"--count must be at least 1, got {arguments.count}")
     # late, since --help is answered without PyTorch
-    from pose_project.engine.training_images import draw_augmentations, draw_training_images
+    from pose_project.extras.pictures.training_images import (
+        draw_augmentations,
+        draw_training_images,
+    )
 
     cfg = read_config(arguments)
     if arguments.sheet:

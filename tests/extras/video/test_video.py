@@ -14,7 +14,7 @@ import pytest
 from helpers.repository import ROOT, load_tool
 from helpers.runs import CONFIG, EVERYTHING
 
-from pose_project.inference.video import VideoReader, open_video
+from pose_project.extras.video.files import VideoReader, open_video
 
 av = pytest.importorskip("av", reason="PyAV not installed: pip install av")
 

@@ -5,7 +5,7 @@ import pytest
 from detectron2.data import load_proposals_into_dataset
 from detectron2.structures import BoxMode
 
-from pose_project.data.proposal_files import add_proposals, write_proposal_file
+from pose_project.extras.selective_search.proposal_files import add_proposals, write_proposal_file
 from pose_project.utils.errors import InputError
 
 PHOTOS = [{"image_id": 7, "file_name": "7.jpg"}, {"image_id": "b", "file_name": "b.jpg"}]

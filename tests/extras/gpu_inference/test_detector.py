@@ -12,12 +12,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.ops import nms
 
 from pose_project.engine import load_config
-from pose_project.modeling import parallel_nms
+from pose_project.extras.gpu_inference import parallel_nms
+from pose_project.extras.gpu_inference.detector import FixedShapeDetector, has_fixed_shape
+from pose_project.extras.gpu_inference.parallel_nms import suppress
+from pose_project.extras.gpu_inference.rcnn import FixedShapeRCNN, sizes_whwh_of
 from pose_project.modeling.acceleration import FastInference
-from pose_project.modeling.fixed_shape import FixedShapeDetector, has_fixed_shape
-from pose_project.modeling.fixed_shape_rcnn import FixedShapeRCNN, preprocess, sizes_whwh_of
-from pose_project.modeling.multi_view import MultiViewRCNN
-from pose_project.modeling.parallel_nms import suppress
+from pose_project.modeling.multi_view import MultiViewRCNN, preprocess
 from pose_project.modeling.test_time import TestTimeModel, TestTimeSettings
 from pose_project.structures import COCO_PERSON
 

@@ -7,7 +7,7 @@ from helpers.repository import load_tool
 
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.engine import PoseTrainer, load_config
-from pose_project.inference.comparison import titles_of
+from pose_project.extras.pictures.comparison import titles_of
 
 CONFIG = "configs/quick/synthetic.py"
 PHOTOS = "dataloader.test.dataset.names=synthetic_demo_val_5"

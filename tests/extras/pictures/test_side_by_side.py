@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from detectron2.structures import Boxes, BoxMode, Instances
 
+from pose_project.extras.pictures.side_by_side import draw_side_by_side
 from pose_project.structures import KeypointSchema
 from pose_project.structures.schema import SIDE_COLOURS
-from pose_project.visualization import draw_side_by_side
 
 HANDS = KeypointSchema(names=("left_hand", "right_hand"), flip_pairs=(("left_hand", "right_hand"),))
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pose_project.visualization.curves import plot_training_curves, read_series, smooth
+from pose_project.extras.pictures.training_curves import plot_training_curves, read_series, smooth
 
 ROWS: list[dict[str, Any]] = [
     *({"iteration": i, "total_loss": 9.0 / i, "loss_keypoint": 8.0 / i} for i in range(1, 60)),

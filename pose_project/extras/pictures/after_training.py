@@ -12,6 +12,7 @@ from detectron2.data import detection_utils
 from detectron2.evaluation import inference_context
 from torch import nn
 
+from pose_project.extras.pictures.side_by_side import draw_side_by_side
 from pose_project.structures import KeypointSchema
 from pose_project.utils.files import atomic_path
 
@@ -36,9 +37,6 @@ def draw_predictions(
         output_dir: gets one PNG an image, named by its id.
         count: how many.
     """
-    # here, since Matplotlib takes half a second to import, at every start
-    from pose_project.visualization import draw_side_by_side
-
     chosen = list(itertools.islice(filter(_has_keypoints, dataset_dicts), count))
     with inference_context(model), torch.no_grad():
         for record in chosen:
