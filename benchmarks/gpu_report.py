@@ -53,7 +53,7 @@ def write_gpu_report(record_file: Path, page: Path) -> None:
             if parts.get(name, {}).get("record"):
                 sections += section(parts[name]["record"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{record_file} is no result of tools/gpu.py: {error!r}") from error
+        raise InputError(f"{record_file} is not a result of tools/gpu.py: {error!r}") from error
     write_text_atomic(page, "\n".join(sections).rstrip() + "\n")
 
 

@@ -46,7 +46,9 @@ def measure_startup(peer: str, device: torch.device) -> Iterator[Comparison]:
         device,
         seconds=_SECONDS,
     )
-    yield replace(comparison, ours_mb=None, theirs_mb=None)  # that of this process is no use
+    yield replace(
+        comparison, ours_mb=None, theirs_mb=None
+    )  # the memory of this process says nothing
 
 
 def _start(side: str, json_file: str, image_root: str) -> None:

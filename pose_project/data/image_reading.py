@@ -62,7 +62,7 @@ def decode_photo(data: bytes, image_format: str) -> np.ndarray:
         (H, W, 3) uint8, turned as its EXIF data say.
 
     Raises:
-        Exception: of nearly any kind, if the bytes are no photo or damaged.
+        Exception: of nearly any kind, if the bytes are damaged or not a photo.
     """
     image = _decode_common_jpeg(data, image_format)
     if image is None:  # what Detectron2's read_image does with an opened file

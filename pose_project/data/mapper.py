@@ -184,7 +184,7 @@ class KeypointMapper:
             try:
                 values = np.array(values, dtype=np.float64) if values else keypoints[i]
             except (ValueError, TypeError) as error:
-                raise InputError(f"{file_name}: keypoints that are no numbers: {error}") from error
+                raise InputError(f"{file_name}: keypoints that are not numbers: {error}") from error
             if values.size != keypoints[i].size:
                 raise InputError(
                     f"{file_name}: an annotation has {values.size} keypoint values, but its "

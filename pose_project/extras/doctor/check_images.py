@@ -79,7 +79,7 @@ def open_photo(path: Path) -> Photo:
 
 
 def open_photos(file_names: Sequence[Any], folder: Path) -> list[Photo]:
-    """Return the photos of a folder, read in parallel; names that are no text are missing."""
+    """Return the photos of a folder, read in parallel; names that are not text are left out."""
 
     def read(name: Any) -> Photo:
         return open_photo(folder / name) if isinstance(name, str) and name else missing

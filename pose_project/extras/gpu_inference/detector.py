@@ -148,7 +148,7 @@ class FixedShapeDetector:
         """
         heads, predictor = self.heads, self.heads.box_predictor
         shape = proposals.shape[:2]
-        # what is no proposal may hold any number; an empty box costs nothing
+        # what is not a proposal may hold any number; an empty box costs nothing
         proposals = proposals.masked_fill(~is_proposal[..., None], 0)
         pooled = pool_boxes(
             heads.box_pooler, [maps[name] for name in heads.box_in_features], with_index(proposals)

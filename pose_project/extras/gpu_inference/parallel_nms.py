@@ -29,7 +29,7 @@ def suppress(boxes: Tensor, is_candidate: Tensor, iou_threshold: float) -> tuple
         iou_threshold: a box is removed by a better one if their IoU is above this.
 
     Returns:
-        keep: (G, N) bool, false for what is no candidate.
+        keep: (G, N) bool, false for what is not a candidate.
         is_settled: () bool; false where a chain of removals was too long for the number of steps,
             and ``keep`` may be wrong.
     """

@@ -14,7 +14,7 @@ _DRAWS = 30  # one that is applied to a tenth of the photos acts in 96 of 100 sh
 
 
 def apply_each(
-    mapper: KeypointMapper, photo: dict[str, Any], seed: int = 0
+    mapper: KeypointMapper, record: dict[str, Any], seed: int = 0
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield names and model inputs: the photo, each augmentation on its own, and all in order.
 
@@ -23,19 +23,19 @@ def apply_each(
 
     Args:
         mapper: not changed.
-        photo: dataset dict.
+        record: dataset dict.
         seed: of the draws.
     """
-    plain = _mapper_with(mapper, [])(photo)
+    plain = _mapper_with(mapper, [])(record)
     yield "the photo", plain
     for augmentation in mapper.augmentations.augs:
         yield (
             describe(augmentation),
-            _strongest(_mapper_with(mapper, [augmentation]), photo, plain, seed),
+            _strongest(_mapper_with(mapper, [augmentation]), record, plain, seed),
         )
     for number in range(2):
         with seeded(seed, number):
-            yield f"all, draw {number + 1}", mapper(photo)
+            yield f"all, draw {number + 1}", mapper(record)
 
 
 def describe(augmentation: T.Augmentation | T.Transform) -> str:
@@ -58,13 +58,13 @@ def _mapper_with(
 
 
 def _strongest(
-    mapper: KeypointMapper, photo: dict[str, Any], plain: dict[str, Any], seed: int
+    mapper: KeypointMapper, record: dict[str, Any], plain: dict[str, Any], seed: int
 ) -> dict[str, Any]:
     """Return the draw that changes the photo most; another size is more than any colour."""
     strongest, most = plain, 0.0
     for attempt in range(_DRAWS):
         with seeded(seed, attempt):
-            mapped = mapper(photo)
+            mapped = mapper(record)
         if mapped["image"].shape != plain["image"].shape:
             return mapped
         change = (mapped["image"].float() - plain["image"].float()).abs().mean().item()

@@ -56,18 +56,18 @@ class Comparison:
     def draw_dataset(self, count: int, folder: Path) -> int:
         """Write a PNG for each of the first photos with people; return how many there are."""
         dataset = instantiate(self.cfg.dataloader.test.dataset)
-        photos = [each for each in dataset if each["annotations"]][:count]
-        for photo in tqdm(photos, disable=None):
-            picture = self.draw_photo(photo)
-            with atomic_path(folder / f"{photo['image_id']}.png") as temporary:
+        records = [each for each in dataset if each["annotations"]][:count]
+        for record in tqdm(records, disable=None):
+            picture = self.draw_image(record)
+            with atomic_path(folder / f"{record['image_id']}.png") as temporary:
                 temporary.write_bytes(cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes())
-        return len(photos)
+        return len(records)
 
-    def draw_photo(self, photo: dict[str, Any]) -> np.ndarray:
+    def draw_image(self, record: dict[str, Any]) -> np.ndarray:
         """Return (H', W', 3) RGB: all panels of a photo, given as its dataset dict."""
-        image = read_photo(dict(photo), "RGB")
+        image = read_photo(dict(record), "RGB")
         scale = self.scale or panel_scale(image)
-        truth = PoseVisualizer(image, self.schema, scale).draw_dataset_dict(photo)
+        truth = PoseVisualizer(image, self.schema, scale).draw_dataset_dict(record)
         panels = {"ground truth": truth.get_image()}
         for title, predictor in self.predictors.items():
             poses = predictor(np.ascontiguousarray(image[:, :, ::-1]))

@@ -23,25 +23,25 @@ def draw_training_images(cfg: DictConfig, count: int, folder: Path) -> None:
     """Write a PNG for each of the first photos of training, in its order."""
     schema = get_schema(cfg.dataloader.train.dataset.names)
     loader = instantiate(cfg.dataloader.train)
-    photos = itertools.islice(itertools.chain.from_iterable(loader), count)
-    for number, photo in enumerate(tqdm(photos, total=count, disable=None)):
-        path = folder / f"{number:04d}_{photo['image_id']}.png"
-        _write_png(path, _draw_photo(photo, cfg.model.input_format, schema))
+    records = itertools.islice(itertools.chain.from_iterable(loader), count)
+    for number, record in enumerate(tqdm(records, total=count, disable=None)):
+        path = folder / f"{number:04d}_{record['image_id']}.png"
+        _write_png(path, _draw_image(record, cfg.model.input_format, schema))
     print(f"{count} photos in {folder}")
 
 
 def draw_augmentations(cfg: DictConfig, path: Path) -> None:
     """Write a sheet with every augmentation, of the photo whose people can be seen best."""
     schema = get_schema(cfg.dataloader.train.dataset.names)
-    photos = instantiate(cfg.dataloader.train.dataset)
+    records = instantiate(cfg.dataloader.train.dataset)
     mapper = instantiate(cfg.dataloader.train.mapper)
-    photo = max(photos, key=lambda each: sum(map(_prominence, each["annotations"])))
+    record = max(records, key=lambda each: sum(map(_prominence, each["annotations"])))
     pictures = [
-        (name, _draw_photo(mapped, cfg.model.input_format, schema))
-        for name, mapped in apply_each(mapper, photo)
+        (name, _draw_image(mapped, cfg.model.input_format, schema))
+        for name, mapped in apply_each(mapper, record)
     ]
     _write_png(path, draw_sheet(pictures))
-    print(f"{path}: {photo['file_name']} in {len(pictures)} panels")
+    print(f"{path}: {record['file_name']} in {len(pictures)} panels")
 
 
 def _prominence(annotation: dict[str, Any]) -> float:
@@ -50,11 +50,11 @@ def _prominence(annotation: dict[str, Any]) -> float:
     return labelled * annotation["bbox"][3]
 
 
-def _draw_photo(photo: dict[str, Any], image_format: str, schema: KeypointSchema) -> np.ndarray:
+def _draw_image(record: dict[str, Any], image_format: str, schema: KeypointSchema) -> np.ndarray:
     """Return (H', W', 3) RGB: a model's input with its people drawn."""
-    picture = convert_image_to_rgb(photo["image"].permute(1, 2, 0), image_format)
+    picture = convert_image_to_rgb(record["image"].permute(1, 2, 0), image_format)
     visualizer = PoseVisualizer(picture, schema, scale=max(1.0, 480 / max(picture.shape)))
-    return visualizer.draw_training_instances(photo["instances"]).get_image()
+    return visualizer.draw_training_instances(record["instances"]).get_image()
 
 
 def _write_png(path: Path, picture_rgb: np.ndarray) -> None:

@@ -216,7 +216,7 @@ def _photo(photo: dict[str, Any], images: Path | None) -> dict[str, Any]:
 
 
 def _thumbnail(path: Path) -> str | None:
-    """Return a small JPEG as a data URI; None if the file is no photo."""
+    """Return a small JPEG as a data URI; None if the file is not a photo."""
     picture = cv2.imread(str(path))
     if picture is None:
         return None

@@ -94,7 +94,7 @@ def _read(path: str | Path) -> dict[str, Any]:
     content = {_OLD_NAMES.get(key, key): value for key, value in content.items()}
     for key in _LISTS:
         if not isinstance(content.get(key), list):
-            raise InputError(f"{path} is no file of proposals: it has no list {key!r}")
+            raise InputError(f"{path} is not a file of proposals: it has no list {key!r}")
     lengths = [len(content[key]) for key in _LISTS]
     if len(set(lengths)) > 1:
         described = ", ".join(f"{n} {key}" for n, key in zip(lengths, _LISTS, strict=True))

@@ -110,14 +110,14 @@ def parse_ranks(text: str, layers: Sequence[nn.Linear]) -> list[tuple[int, ...]]
     """Return for each of the ranks, separated by commas, that of each layer.
 
     Raises:
-        InputError: if one is no number, is out of range, or does not name one for each layer.
+        InputError: if one is not a number, is out of range, or does not name one for each layer.
     """
     choices = []
     for part in text.split(","):
         try:
             ranks = tuple(int(number) for number in part.split(":"))
         except ValueError:
-            raise InputError(f"--rank {text}: {part!r} is no rank; write 64 or 64,32") from None
+            raise InputError(f"--rank {text}: {part!r} is not a rank; write 64 or 64,32") from None
         if len(ranks) == 1:
             ranks *= len(layers)
         if len(ranks) != len(layers):

@@ -164,7 +164,7 @@ def open_video(path: Path) -> Iterator[VideoWriter]:
             raise _Empty
 
 
-class _Empty(Exception):  # noqa: N818 - no error
+class _Empty(Exception):  # noqa: N818 - not an error
     """Leaves the atomic write without a file."""
 
 
