@@ -109,8 +109,8 @@ def decode_upload(data: bytes, max_pixels: int) -> np.ndarray:
     """Return the photo in an upload: (H, W, 3) uint8 BGR, turned as its EXIF data say.
 
     Raises:
-        HTTPException: 413 if it has too many pixels, 415 if it is not a photo of a known kind, 422 if
-            it is damaged or has a form that the model cannot take.
+        HTTPException: 413 if it has too many pixels, 415 if it is not a photo of a known kind, 422
+            if it is damaged or has a form that the model cannot take.
     """
     _check_header(data, max_pixels)
     try:

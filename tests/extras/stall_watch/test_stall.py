@@ -1,6 +1,6 @@
 import pytest
 
-from pose_project.engine.hooks.stall import Heartbeat, find_stall
+from pose_project.extras.stall_watch.hook import Heartbeat, find_stall
 
 
 def heartbeat(rank: int, still: float, waiting: bool = True) -> Heartbeat:
