@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from detectron2.data import detection_utils
@@ -24,7 +23,7 @@ from pose_project.data.annotation_transforms import (
     move_keypoints,
     move_mask,
 )
-from pose_project.data.augmentation.augmented_image import AugmentedImage
+from pose_project.data.augmentation.augmented_image import AugmentedImage, to_planes
 from pose_project.data.image_reading import read_photo
 from pose_project.utils.errors import InputError
 
@@ -203,13 +202,6 @@ def _check_mask_sizes(
                 f"{file_name}: a mask of {list(segmentation['size'])} pixels (height, width) in a "
                 f"photo of {list(photo_hw)}"
             )
-
-
-def to_planes(image: np.ndarray) -> torch.Tensor:
-    """Return (C, H, W) of an (H, W, C) picture, each channel contiguous, as models take it."""
-    planes = np.empty((image.shape[2], *image.shape[:2]), image.dtype)
-    cv2.split(np.ascontiguousarray(image), list(planes))
-    return torch.from_numpy(planes)
 
 
 def _to_masks(

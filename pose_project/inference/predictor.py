@@ -10,8 +10,8 @@ from torch import Tensor
 
 from pose_project.config.building import build
 from pose_project.config.loading import load_config
-from pose_project.data.augmentation.augmented_image import AugmentedImage
-from pose_project.data.mapper import KeypointMapper, to_planes
+from pose_project.data.augmentation.augmented_image import AugmentedImage, to_planes
+from pose_project.data.mapper import KeypointMapper
 from pose_project.evaluation.model_categories import load_categories
 from pose_project.inference.model import load_model
 from pose_project.modeling.acceleration import inference_model

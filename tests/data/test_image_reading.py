@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pose_project.data import image_reading
-from pose_project.data.image_files import upright_size_wh
-from pose_project.data.image_reading import read_photo
+from pose_project.data.image_reading import read_photo, upright_size_wh
 from pose_project.utils.errors import UnreadablePhotoError
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pose_project.data.image_files import is_image_file
+from pose_project.data.image_reading import is_image_file
 from pose_project.utils.errors import InputError
 
 logger = logging.getLogger(__name__)

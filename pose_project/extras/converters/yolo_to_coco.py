@@ -10,7 +10,7 @@ from PIL import Image
 
 from pose_project.data.category_schemas import known_schemas, schemas_of_size
 from pose_project.data.filling import fill_annotation, shows_nothing
-from pose_project.data.image_files import missing_decoder, upright_size_wh
+from pose_project.data.image_reading import missing_decoder, upright_size_wh
 from pose_project.extras.converters.yolo import PoseFormat, parse_line, read_format, read_yaml
 from pose_project.extras.converters.yolo_files import find_images
 from pose_project.extras.converters.yolo_labels import find_labels

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from pose_project.data.image_files import check_pixels, has_sixteen_bits, upright_size_wh
+from pose_project.data.image_reading import check_pixels, has_sixteen_bits, upright_size_wh
 from pose_project.extras.doctor.columns import Dataset
 from pose_project.extras.doctor.findings import Finding
 from pose_project.utils.errors import UnreadablePhotoError

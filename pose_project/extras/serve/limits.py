@@ -11,8 +11,7 @@ import numpy as np
 from fastapi import HTTPException
 from PIL import Image
 
-from pose_project.data.image_files import check_pixels
-from pose_project.data.image_reading import decode_photo
+from pose_project.data.image_reading import check_pixels, decode_photo
 from pose_project.utils.errors import UnreadablePhotoError
 
 # those that browsers show; Pillow's other decoders are not offered to strangers
