@@ -114,9 +114,7 @@ def test_markers_in_the_midst_of_pixels(tmp_path, scene, byte, restarts):
         assert_as_detectron2(tmp_path / "b.jpg")
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damaged_photos(tmp_path, scene, data):
     """Torn and altered: the same pixels as before, or refused as before."""

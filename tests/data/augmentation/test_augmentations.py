@@ -117,7 +117,7 @@ def is_deep(augmented: AugmentedImage, point) -> bool:
 compositions = st.lists(st.sampled_from(sorted(GEOMETRIC)), min_size=1, max_size=4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(compositions, st.integers(0, 2**32 - 1))
 def test_compositions_invert(names, seed):
     _, transforms, _, mirrored = augment([GEOMETRIC[name] for name in names], seed)
@@ -128,7 +128,7 @@ def test_compositions_invert(names, seed):
     np.testing.assert_allclose(back, points, atol=0.01)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(compositions, st.integers(0, 2**32 - 1))
 def test_sides_are_those_of_the_picture(names, seed):
     """Left is where the left's colour is: the swapped row in a mirror, and the order turns."""

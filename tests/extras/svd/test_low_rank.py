@@ -4,7 +4,7 @@ import pytest
 import torch
 from detectron2.layers import ShapeSpec
 from detectron2.modeling.roi_heads import FastRCNNConvFCHead
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -28,7 +28,6 @@ def product(split: nn.Sequential) -> torch.Tensor:
     return split.u.weight.double() @ split.sigma_vt.weight.double()
 
 
-@settings(deadline=None)
 @given(layers_and_ranks())
 def test_the_error_is_the_least_that_a_rank_allows(layer_and_rank):
     """Eckart and Young: the squared error is the sum of the squared singular values cut off."""
@@ -42,7 +41,6 @@ def test_the_error_is_the_least_that_a_rank_allows(layer_and_rank):
     assert torch.linalg.matrix_rank(product(split), rtol=1e-5) <= rank
 
 
-@settings(deadline=None)
 @given(layers_and_ranks())
 def test_no_other_matrix_of_the_rank_is_closer(layer_and_rank):
     """Not even the best fit of U to random rows, nor what lies next to the result."""
@@ -59,7 +57,6 @@ def test_no_other_matrix_of_the_rank_is_closer(layer_and_rank):
     assert best <= (weight - nearby).norm() + slack
 
 
-@settings(deadline=None)
 @given(layers_and_ranks())
 def test_energy_is_what_the_error_leaves(layer_and_rank):
     layer, rank = layer_and_rank
@@ -72,7 +69,6 @@ def test_energy_is_what_the_error_leaves(layer_and_rank):
     assert energies[-1] == pytest.approx(1)
 
 
-@settings(deadline=None)
 @given(layers_and_ranks())
 def test_parameters_are_t_times_u_plus_v(layer_and_rank):
     layer, rank = layer_and_rank
