@@ -71,7 +71,7 @@ def start_record(arguments: argparse.Namespace) -> dict[str, Any]:
                 raise InputError(f"{arguments.json} is of another device, {before['device']}")
             record["parts"] = before["parts"]
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{arguments.json} is no result of this tool: {error!r}") from error
+            raise InputError(f"{arguments.json} is not a result of this tool: {error!r}") from error
     return record
 
 

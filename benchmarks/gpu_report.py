@@ -24,7 +24,7 @@ Where those are not installed, a folder of wheels will do: `pip install --no-ind
 --target SITE WHEELS/*.whl`, then `PYTHONPATH=SITE`. `--parts` runs some of the parts and keeps
 what the file says of the others.
 
-A photo on a GPU takes the path of `pose_project/modeling/fixed_shape_rcnn.py`: shapes do not depend
+A photo on a GPU takes the path of `pose_project/extras/gpu_inference/rcnn.py`: shapes do not depend
 on what is found, the host waits twice a batch, and CUDA graphs start the kernels of a padded size
 that comes again. "Peer" is Detectron2 or torchvision with the same weights in the same process;
 ratios are medians over pairs of runs. PyTorch computes float32 convolutions in TF32 if not told
@@ -53,7 +53,7 @@ def write_gpu_report(record_file: Path, page: Path) -> None:
             if parts.get(name, {}).get("record"):
                 sections += section(parts[name]["record"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{record_file} is no result of tools/gpu.py: {error!r}") from error
+        raise InputError(f"{record_file} is not a result of tools/gpu.py: {error!r}") from error
     write_text_atomic(page, "\n".join(sections).rstrip() + "\n")
 
 

@@ -95,7 +95,7 @@ def _read(path: Path) -> dict[str, Any]:
         for each in record["comparisons"]:
             each["ours"]["median"], each["theirs"]["median"], each["ratio_range"][1]  # noqa: B018
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise InputError(f"{path} is no result of tools/benchmark.py: {error!r}") from error
+        raise InputError(f"{path} is not a result of tools/benchmark.py: {error!r}") from error
     return record
 
 

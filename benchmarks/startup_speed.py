@@ -46,7 +46,7 @@ def measure_startup(peer: str, device: torch.device) -> Iterator[Comparison]:
         device,
         seconds=_SECONDS,
     )
-    yield replace(comparison, ours_mb=None, theirs_mb=None)  # that of this process is no use
+    yield replace(comparison, ours_mb=None, theirs_mb=None)  # of another process
 
 
 def _start(side: str, json_file: str, image_root: str) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from pose_project.extras.synthetic.walking import VIDEO_WH, WalkingVideo
+from pose_project.extras.video.tracking import PoseTracker
 from pose_project.inference import PosePredictor, Poses
-from pose_project.inference.tracking import PoseTracker
 from pose_project.structures import COCO_PERSON
 from pose_project.structures.oks import AREA_SHARE, keypoint_similarity
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -28,6 +29,10 @@ from pose_project.structures import COCO_PERSON
 # Models of a few channels gain nothing from threads, and threads that wait for each other on a busy
 # machine make the tests many times slower.
 torch.set_num_threads(1)
+
+# Hypothesis fails an example that takes more than 200 ms, whoever else uses the machine.
+hypothesis.settings.register_profile("shared machine", deadline=None)
+hypothesis.settings.load_profile("shared machine")
 
 # A shell starts background jobs with SIGINT ignored, and children inherit it; tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -27,12 +27,12 @@ _COMMANDS = (
     Command("models", f"{EXTRAS}.model_zoo.command", "list the published models by name"),
     Command(
         "visualize-data",
-        "pose_project.commands.visualize_data",
+        f"{EXTRAS}.pictures.data_command",
         "draw what a model is trained on",
     ),
     Command(
         "visualize-predictions",
-        "pose_project.commands.visualize_predictions",
+        f"{EXTRAS}.pictures.predictions_command",
         "draw what models find beside the ground truth",
     ),
     Command("doctor", f"{EXTRAS}.doctor.command", "check and correct a keypoint dataset"),

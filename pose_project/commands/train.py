@@ -159,7 +159,7 @@ def log_dataset_findings(cfg: "DictConfig") -> None:
 
 
 def _dataset_names(cfg: "DictConfig") -> Iterator[str]:
-    """Yield the names of the datasets; what is no name is left to the trainer, which refuses it."""
+    """Yield the names of the datasets; the trainer refuses what is not a name."""
     from omegaconf import ListConfig, OmegaConf
 
     for loader in ("train", "test"):

@@ -9,7 +9,7 @@ from detectron2.config import LazyConfig
 from omegaconf import DictConfig, OmegaConf
 
 from pose_project.config.overrides import apply_overrides
-from pose_project.config.renamed_keys import rename_keys
+from pose_project.config.renamed_keys import move_targets, rename_keys
 from pose_project.config.settings import add_missing, read_settings
 from pose_project.config.train_settings import TrainSettings
 from pose_project.utils.errors import InputError, did_you_mean
@@ -67,4 +67,4 @@ def _read_yaml(path: Path) -> DictConfig:
         content = yaml.load(stream, Loader=_PlainLoader)  # noqa: S506 - derives from SafeLoader
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no config")
-    return OmegaConf.create(content, flags={"allow_objects": True})
+    return OmegaConf.create(move_targets(content), flags={"allow_objects": True})

@@ -1,7 +1,8 @@
-"""Keys of configs that had another name once: old commands and saved configs keep working."""
+"""Keys and classes that had another name once: old commands and saved configs keep working."""
 
 import functools
 import logging
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -9,6 +10,10 @@ logger = logging.getLogger(__name__)
 
 RENAMED = {"train.inference.answers": "train.inference.test_time"}
 """The name that a key had, and the one it has; all keys below it move along."""
+MOVED = {
+    "pose_project.modeling.svd.": "pose_project.extras.svd.low_rank.",
+}
+"""Where the beginning of a ``_target_`` was, and where it is."""
 
 
 def rename_keys(cfg: DictConfig) -> None:
@@ -19,6 +24,20 @@ def rename_keys(cfg: DictConfig) -> None:
         if OmegaConf.is_dict(node) and last in node:
             OmegaConf.update(cfg, new, node.pop(last), merge=True)
             _tell(old, new)
+
+
+def move_targets(content: Any) -> Any:
+    """Return the plain content of a saved config, each ``_target_`` where it is now."""
+    if isinstance(content, list):
+        return [move_targets(each) for each in content]
+    if not isinstance(content, dict):
+        return content
+    content = {key: move_targets(each) for key, each in content.items()}
+    target = content.get("_target_")
+    for old, new in MOVED.items():
+        if isinstance(target, str) and target.startswith(old):
+            content["_target_"] = new + target.removeprefix(old)
+    return content
 
 
 def rename_override(override: str) -> str:

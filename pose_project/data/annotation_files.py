@@ -16,8 +16,13 @@ from pose_project.data.category_schemas import (
     without_schema,
 )
 from pose_project.data.filling import BOX_MARGIN, fill_annotation, shows_nothing
-from pose_project.data.segmentation import box_mask, usable_segmentation
-from pose_project.data.validation import check_annotation, check_image_id, check_keypoints
+from pose_project.data.validation import (
+    box_mask,
+    check_annotation,
+    check_image_id,
+    check_keypoints,
+    usable_segmentation,
+)
 from pose_project.structures import KeypointSchema, merge_schemas
 from pose_project.structures.oks import AREA_SHARE
 from pose_project.utils.errors import InputError

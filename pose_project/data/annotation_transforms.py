@@ -2,7 +2,7 @@
 
 Legend: N people, K keypoints. The space *before* is the photo's, the space *after* that of the
 augmented picture; both continuous, in pixels. The region is the convex polygon of the photo's own
-pixels in the space after, see ``AugmentedPhoto``; None if the picture is the whole photo.
+pixels in the space after, see ``AugmentedImage``; None if the picture is the whole photo.
 """
 
 from typing import Any

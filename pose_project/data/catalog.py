@@ -8,8 +8,6 @@ are.
 """
 
 import difflib
-import importlib
-import importlib.util
 import itertools
 import logging
 import re
@@ -34,11 +32,11 @@ from pose_project.data.annotation_files import (
     read_schema,
 )
 from pose_project.data.dataset_dicts import to_dataset_dicts
-from pose_project.data.proposal_files import add_proposals
 from pose_project.data.validation import check_dataset_dicts
 from pose_project.structures import KeypointSchema
 from pose_project.structures.schema import ESTIMATED_SIGMA
 from pose_project.utils.errors import InputError
+from pose_project.utils.extras import find_extra, find_in_extras
 from pose_project.utils.json_files import collection_paused
 
 logger = logging.getLogger(__name__)
@@ -50,7 +48,6 @@ _WHERE_COCO_IS = (
 _PATH_NAME = re.compile(r"(.*?\.json|[^@]*)@(.*)")
 _SCHEMA = "?schema="
 _DETECTRON2_NAME = re.compile(r"keypoints_coco_20\d\d_.*")
-_EXTRAS = "pose_project.extras"
 
 
 @dataclass(frozen=True)
@@ -251,11 +248,14 @@ def get_dataset_dicts(
         files = [proposal_files] if isinstance(proposal_files, str) else list(proposal_files)
         if len(files) != len(names):
             raise InputError(f"{len(files)} proposal_files for {len(names)} datasets: one for each")
+        readers = find_extra("selective_search.proposal_files")
+        if readers is None:
+            raise InputError("proposal_files need pose_project/extras/selective_search")
         # one dataset after the other, since two may use the same image ids
         return [
             photo
             for name, file in zip(names, files, strict=True)
-            for photo in add_proposals(
+            for photo in readers.add_proposals(
                 get_dataset_dicts(name, filter_empty, min_keypoints), file, name
             )
         ]
@@ -310,21 +310,12 @@ def _filter(
 
 def _family_of(name: str) -> tuple[DatasetFamily, re.Match[str]] | tuple[None, None]:
     """Return the family that a name belongs to, and how."""
-    _import_families()
+    find_in_extras("datasets")  # where they register themselves
     for family in _FAMILIES:
         match = family.pattern.fullmatch(name)
         if match:
             return family, match
     return None, None
-
-
-def _import_families() -> None:
-    """Import the module ``datasets`` of every extra that has one: there it registers itself."""
-    if importlib.util.find_spec(_EXTRAS) is None:
-        return
-    (folder,) = importlib.import_module(_EXTRAS).__path__
-    for module in sorted(Path(folder).glob("*/datasets.py")):
-        importlib.import_module(f"{_EXTRAS}.{module.parent.name}.datasets")
 
 
 def _for_training(schema: KeypointSchema) -> KeypointSchema:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pose_project.structures import KNOWN_SCHEMAS, KeypointSchema, find_schema, schemas_of_size
+from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
+from pose_project.utils.extras import find_extra
 from pose_project.utils.json_files import read_json
 
 Schemas = Mapping[str, KeypointSchema]
@@ -41,22 +42,38 @@ class Completed:
     fitted: dict[int, str]
 
 
+def known_schemas() -> Mapping[str, Any]:
+    """Return the ``KnownSchema`` of each published dataset by name; none without that extra."""
+    published = find_extra("known_schemas.published")
+    return published.KNOWN_SCHEMAS if published else {}
+
+
+def schemas_of_size(num_keypoints: int) -> list[str]:
+    """Return the names of the published datasets that have this number of keypoints.
+
+    >>> schemas_of_size(14)
+    ['crowdpose', 'aic']
+    """
+    known = known_schemas().items()
+    return [name for name, each in known if each.schema.num_keypoints == num_keypoints]
+
+
 def read_schemas(given: str) -> Schemas:
     """Return the schema of each category with keypoints.
 
     Args:
-        given: a name of ``KNOWN_SCHEMAS``, or the path of a JSON file in COCO's format, of which
+        given: a name of ``known_schemas()``, or the path of a JSON file in COCO's format, of which
             only the categories are read.
 
     Raises:
         InputError: if it is neither, or the file has no keypoints or wrong ones.
     """
-    if given in KNOWN_SCHEMAS:
-        known = find_schema(given)
-        return {known.category: known.schema}
+    known = known_schemas()
+    if given in known:
+        return {known[given].category: known[given].schema}
     if not Path(given).is_file():
         raise InputError(
-            f"schema {given!r} is neither built in ({', '.join(KNOWN_SCHEMAS)}) nor a JSON file"
+            f"schema {given!r} is neither built in ({', '.join(known)}) nor a JSON file"
         )
     content = read_json(given)
     categories = content.get("categories") if isinstance(content, dict) else None
@@ -219,7 +236,7 @@ def _fit(category: dict[str, Any], num_points: int) -> tuple[dict[str, Any], str
     """
     names = tuple(str(each) for each in category["keypoints"])
     said = f"{len(names)} keypoint names for {num_points} points"
-    known = {n: e.schema for n, e in KNOWN_SCHEMAS.items() if e.schema.num_keypoints == num_points}
+    known = {name: known_schemas()[name].schema for name in schemas_of_size(num_points)}
     longer = [name for name, each in known.items() if each.names[: len(names)] == names]
     if len(longer) == 1:
         done = f"{said}: those of {longer[0]}, which begins with these, are taken"

@@ -10,8 +10,7 @@ import numpy as np
 from detectron2.structures import BoxMode
 
 from pose_project.data.annotation_files import AnnotationFile
-from pose_project.data.segmentation import usable_segmentation
-from pose_project.data.validation import check_image
+from pose_project.data.validation import check_image, usable_segmentation
 from pose_project.structures import KeypointSchema
 from pose_project.structures.coordinates import PIXEL_CENTRE
 

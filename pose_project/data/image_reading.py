@@ -1,5 +1,23 @@
-"""From a photo's file to its pixels."""
+"""Which files are images, and from a file to its pixels.
 
+The rule of pixels, for training, prediction, the server and the doctor alike:
+
+=============================  =====================================================================
+pixels                         become
+=============================  =====================================================================
+8 bits, 1 bit, CMYK, YCbCr     RGB
+palette                        the colours of the palette
+transparency                   left out, as OpenCV does: the colours below it are seen
+16 bits, grey or colour        the higher 8 bits, as OpenCV does
+32 bits, whole or floating     refused: nothing says which value is white
+animations, several pages      refused: an image is one picture
+AVIF and HEIC of 10, 12 bits   the higher 8 bits, by their decoders
+=============================  =====================================================================
+
+A phone's MPO holds its picture first and others for it; the first is taken.
+"""
+
+import contextlib
 import io
 import itertools
 import re
@@ -10,15 +28,89 @@ import cv2
 import numpy as np
 from detectron2.data import detection_utils
 from detectron2.utils.file_io import PathManager
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
-from pose_project.data.image_files import exif_orientation, missing_decoder, to_eight_bits
 from pose_project.utils.errors import UnreadablePhotoError
 from pose_project.utils.private_api import upright
 
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"),
+    *(".avif", ".heic", ".heif"),
+)
+_HEIF = (".heic", ".heif")
+_SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 _START, _END, _SCAN, _RESTART_INTERVAL = 0xD8, 0xD9, 0xDA, 0xDD  # JPEG's markers follow a 0xFF
 _MARKER_AFTER_SCAN = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")  # 0xFF 0x00 is data
 _RESTART = re.compile(rb"\xff([\xd0-\xd7])")
+
+with contextlib.suppress(ImportError):  # the extra "heif"
+    import pi_heif
+
+    pi_heif.register_heif_opener()
+
+
+def is_image_file(path: Path) -> bool:
+    """Return whether a file is an image by its name."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def check_pixels(image: Image.Image) -> None:
+    """Refuse an opened image that cannot become 8 bits; nothing is decoded.
+
+    Raises:
+        UnreadablePhotoError: if it is several pictures, or nothing says what its values mean.
+    """
+    count = getattr(image, "n_frames", 1)
+    if count > 1 and image.format != "MPO":
+        what = "pages" if image.format == "TIFF" else "frames"
+        raise UnreadablePhotoError(f"it has {count} {what}; save the one that is meant as an image")
+    if image.mode in ("I", "F") and not has_sixteen_bits(image):
+        kind = "whole" if image.mode == "I" else "floating point"
+        raise UnreadablePhotoError(
+            f"its values are {kind} numbers of 32 bits; scale them to 8 bits and save it again"
+        )
+
+
+def has_sixteen_bits(image: Image.Image) -> bool:
+    """Return whether an opened image has 16 bits that are still to be scaled: a grey one."""
+    return image.mode in _SIXTEEN_BITS or (image.mode == "I" and image.format == "PNG")
+
+
+def to_eight_bits(image: Image.Image) -> Image.Image:
+    """Return an opened image with values of 8 bits; see the table above.
+
+    Raises:
+        UnreadablePhotoError: see ``check_pixels``.
+    """
+    check_pixels(image)
+    if not has_sixteen_bits(image):
+        return image
+    return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
+
+
+def exif_orientation(image: Image.Image) -> int:
+    """Return how a photo is stored: 1 upright, 2 to 4 on its head or mirrored, 5 to 8 on its side.
+
+    As for Detectron2, damaged EXIF data and other numbers are 1.
+    """
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # Pillow raises what its parser stumbles over
+        return 1
+    return orientation if orientation in range(2, 9) else 1
+
+
+def upright_size_wh(image: Image.Image) -> tuple[int, int]:
+    """Return width and height of an opened photo once it is turned as its EXIF data say."""
+    width, height = image.size
+    return (height, width) if exif_orientation(image) >= 5 else (width, height)
+
+
+def missing_decoder(path: Path) -> str:
+    """Return what is needed to read a file of this name that nobody could open, or ""."""
+    if path.suffix.lower() in _HEIF and ".heic" not in Image.registered_extensions():
+        return "HEIC needs a decoder: pip install pi-heif"
+    return ""
 
 
 def read_photo(photo: dict[str, Any], image_format: str) -> np.ndarray:
@@ -62,7 +154,7 @@ def decode_photo(data: bytes, image_format: str) -> np.ndarray:
         (H, W, 3) uint8, turned as its EXIF data say.
 
     Raises:
-        Exception: of nearly any kind, if the bytes are no photo or damaged.
+        Exception: of nearly any kind, if the bytes are damaged or not a photo.
     """
     image = _decode_common_jpeg(data, image_format)
     if image is None:  # what Detectron2's read_image does with an opened file

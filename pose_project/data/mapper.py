@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from detectron2.data import detection_utils
@@ -24,7 +23,7 @@ from pose_project.data.annotation_transforms import (
     move_keypoints,
     move_mask,
 )
-from pose_project.data.augmentation.augmented_image import AugmentedPhoto
+from pose_project.data.augmentation.augmented_image import AugmentedImage, to_planes
 from pose_project.data.image_reading import read_photo
 from pose_project.utils.errors import InputError
 
@@ -103,7 +102,7 @@ class KeypointMapper:
         if self.use_instance_mask:  # how many these are is said by the loader
             people = [each for each in people if "segmentation" in each]
         boxes = self._read_boxes(people, dataset_dict["file_name"])
-        augmented = AugmentedPhoto(image, boxes, self.fast_resize)
+        augmented = AugmentedImage(image, boxes, self.fast_resize)
         transforms = self.augmentations(augmented)
         output["image"] = to_planes(augmented.image)
         if self.proposal_topk is not None:
@@ -121,7 +120,7 @@ class KeypointMapper:
         boxes: np.ndarray,
         file_name: str,
         photo_hw: tuple[int, int],
-        augmented: AugmentedPhoto,
+        augmented: AugmentedImage,
         transforms: T.TransformList,
     ) -> Instances:
         """Return those of whom something is left, in the space after ``transforms``."""
@@ -184,7 +183,7 @@ class KeypointMapper:
             try:
                 values = np.array(values, dtype=np.float64) if values else keypoints[i]
             except (ValueError, TypeError) as error:
-                raise InputError(f"{file_name}: keypoints that are no numbers: {error}") from error
+                raise InputError(f"{file_name}: keypoints that are not numbers: {error}") from error
             if values.size != keypoints[i].size:
                 raise InputError(
                     f"{file_name}: an annotation has {values.size} keypoint values, but its "
@@ -203,13 +202,6 @@ def _check_mask_sizes(
                 f"{file_name}: a mask of {list(segmentation['size'])} pixels (height, width) in a "
                 f"photo of {list(photo_hw)}"
             )
-
-
-def to_planes(image: np.ndarray) -> torch.Tensor:
-    """Return (C, H, W) of an (H, W, C) picture, each channel contiguous, as models take it."""
-    planes = np.empty((image.shape[2], *image.shape[:2]), image.dtype)
-    cv2.split(np.ascontiguousarray(image), list(planes))
-    return torch.from_numpy(planes)
 
 
 def _to_masks(

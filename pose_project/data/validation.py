@@ -1,8 +1,10 @@
-"""What every loaded annotation must have, so that nothing later stumbles over it."""
+"""What every loaded annotation must have, so that nothing later stumbles over it; its mask."""
 
 import math
 from collections.abc import Sequence
 from typing import Any
+
+from pycocotools import mask as mask_util
 
 from pose_project.utils.errors import InputError
 
@@ -10,6 +12,7 @@ from pose_project.utils.errors import InputError
 LARGEST_COORDINATE = 1e6
 _NUMBERS = frozenset({int, float})
 _COORDINATES = ("x", "y", "v")
+_SMALLEST_POLYGON = 6  # numbers: three points
 
 
 def check_dataset_dicts(source: str, dicts: list[dict[str, Any]], num_keypoints: int) -> None:
@@ -101,3 +104,42 @@ def are_numbers(values: Any, count: int, limit: float = LARGEST_COORDINATE) -> b
 def is_number(value: Any) -> bool:
     """Return whether a value is a number, NaN and infinity included; true and false are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def usable_segmentation(
+    segmentation: Any, image_size_hw: tuple[int, int]
+) -> list[list[float]] | dict[str, Any] | None:
+    """Return the mask of an instance as polygons or a compressed RLE; None if there is none.
+
+    Args:
+        segmentation: of a COCO JSON: polygons as (x, y, x, y, ...), of which those of fewer than
+            three points or an odd number of values are left out; or an RLE.
+        image_size_hw: of its image, which an RLE must have.
+    """
+    if isinstance(segmentation, dict):
+        return _usable_rle(segmentation, image_size_hw)
+    if not isinstance(segmentation, list):
+        return None
+    return [each for each in segmentation if _is_polygon(each)] or None
+
+
+def _is_polygon(values: Any) -> bool:
+    if not isinstance(values, list) or len(values) < _SMALLEST_POLYGON or len(values) % 2:
+        return False
+    return {int, float}.issuperset(map(type, values)) and math.isfinite(sum(values))
+
+
+def _usable_rle(rle: dict[str, Any], image_size_hw: tuple[int, int]) -> dict[str, Any] | None:
+    counts, size = rle.get("counts"), rle.get("size")
+    if not isinstance(size, list) or tuple(size) != image_size_hw:
+        return None
+    if isinstance(counts, str):
+        return rle
+    if not isinstance(counts, list) or not all(type(each) is int and each >= 0 for each in counts):
+        return None
+    return mask_util.frPyObjects(rle, *size) if sum(counts) == size[0] * size[1] else None
+
+
+def box_mask(box: list[float], image_size_hw: tuple[int, int]) -> dict[str, Any]:
+    """Return the RLE of a box XYWH_ABS in an image."""
+    return mask_util.frPyObjects([box], *image_size_hw)[0]

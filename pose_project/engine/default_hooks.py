@@ -20,12 +20,12 @@ from pose_project.engine.hooks import (
     Evaluation,
     MetricsWriter,
     Progress,
-    StallWatch,
     StopOnSignal,
     ValidationLoss,
     WeightAverage,
 )
 from pose_project.engine.hooks.saving import Results
+from pose_project.utils.extras import find_extra
 
 
 def default_hooks(
@@ -76,7 +76,9 @@ def default_hooks(
     if comm.is_main_process():
         writing.append(MetricsWriter(Path(train.output_dir), train.log_period))
     writing.append(Checkpoints(checkpointer, save_period, saving.max_to_keep, describe))
-    ending: list[HookBase] = [StopOnSignal(checkpointer), StallWatch(train.stall_timeout)]
+    ending: list[HookBase] = [StopOnSignal(checkpointer)]
+    if stall_watch := find_extra("stall_watch.hook"):
+        ending.append(stall_watch.StallWatch(train.stall_timeout))
     if train.patience > 0:
         ending.append(EarlyStopping(evaluation, checkpointer, train.patience))
     return measuring + writing + ending

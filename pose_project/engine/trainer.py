@@ -37,12 +37,12 @@ from pose_project.engine.checks import (
     check_same_classes,
 )
 from pose_project.engine.default_hooks import default_hooks, evaluation_period
-from pose_project.engine.hooks.drawing import draw_predictions
 from pose_project.engine.launch import distribute, synchronise_buffers
 from pose_project.engine.train_step import TrainStep
 from pose_project.modeling.acceleration import inference_dtype, inference_model
 from pose_project.modeling.build import build_model, resolve_device
 from pose_project.utils.errors import EarlyStop, InputError, NonFiniteLossError
+from pose_project.utils.extras import find_extra
 
 logger = logging.getLogger(__name__)
 
@@ -324,8 +324,10 @@ class PoseTrainer(DefaultTrainer):
 
     def _draw(self) -> None:
         train, test = self.lazy_cfg.train, self.lazy_cfg.dataloader.test
-        if train.visualizations > 0 and comm.is_main_process():
-            draw_predictions(
+        if train.visualizations == 0 or not comm.is_main_process():
+            return
+        if pictures := find_extra("pictures.after_training"):
+            pictures.draw_predictions(
                 self.checkpointer.model,
                 instantiate(test.mapper),
                 instantiate(test.dataset),

@@ -16,9 +16,8 @@ from torch.distributed import is_torchelastic_launched
 from pose_project.inference.finished_parts import Part
 from pose_project.inference.outputs import ImageIds, coco_content
 from pose_project.inference.predictor import PosePredictor
-from pose_project.inference.run import Drawing, predict_sources
+from pose_project.inference.run import Drawing, check_videos, predict_sources
 from pose_project.inference.sources import Source
-from pose_project.inference.video import pyav
 from pose_project.inference.window import Window
 from pose_project.structures.poses import Poses
 from pose_project.utils.errors import InputError
@@ -78,8 +77,7 @@ def predict_beside(
     Raises:
         InputError: if the model does not fit, or no file could be read.
     """
-    if any(source.is_video for source in sources):
-        pyav()
+    check_videos(sources)
     window = Window() if beside.shown else None
     predictor = PosePredictor(cfg, weights)
     drawing = Drawing(

@@ -12,9 +12,14 @@ from pose_project.inference.finished_parts import PartsFolder, settings_of
 from pose_project.inference.model import schema_of
 from pose_project.inference.outputs import ImageIds, write_coco, write_csv
 from pose_project.inference.predictor import PosePredictor
-from pose_project.inference.run import Drawing, own_share, predict_sources, use_own_gpu
+from pose_project.inference.run import (
+    Drawing,
+    check_videos,
+    own_share,
+    predict_sources,
+    use_own_gpu,
+)
 from pose_project.inference.sources import Source
-from pose_project.inference.video import pyav
 from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
 
@@ -64,8 +69,7 @@ def predict_into(
     Raises:
         InputError: if model, folder or image ids do not fit, or no file could be read.
     """
-    if any(source.is_video for source in sources):
-        pyav()
+    check_videos(sources)
     use_own_gpu()
     categories = load_categories(cfg, weights)
     schema = schema_of(categories, weights)

@@ -31,7 +31,7 @@ class ImageIds:
             end of their paths, and categories by their names.
 
     Raises:
-        InputError: if the JSON is no annotation file or lacks a category of the model.
+        InputError: if the JSON is not an annotation file or lacks a category of the model.
     """
 
     def __init__(self, categories: list[dict[str, Any]], annotations: Path | None) -> None:
@@ -45,7 +45,7 @@ class ImageIds:
             self._by_tail = {str(each["file_name"]): each["id"] for each in content["images"]}
             ids = {each["name"]: each["id"] for each in content["categories"]}
         except (KeyError, TypeError) as error:
-            raise InputError(f"{annotations} is no COCO annotation file: {error!r}") from error
+            raise InputError(f"{annotations} is not a COCO annotation file: {error!r}") from error
         unknown = [each["name"] for each in categories if each["name"] not in ids]
         if unknown:
             raise InputError(f"{annotations} has no category {unknown[0]!r}, which is predicted")
@@ -59,7 +59,7 @@ class ImageIds:
         unknown = [each for each in sources if each.is_video or self._annotated(each) is None]
         if unknown:
             raise InputError(
-                f"{len(unknown)} of {len(sources)} inputs are no photos of {self._file}, "
+                f"{len(unknown)} of {len(sources)} inputs are not photos of {self._file}, "
                 f"such as {unknown[0].path}"
             )
         first: dict[int, Source] = {}

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from pose_project.config.building import build
 from pose_project.config.loading import load_config
-from pose_project.data.augmentation.augmented_image import AugmentedPhoto
+from pose_project.data.augmentation.augmented_image import AugmentedImage, to_planes
 from pose_project.data.image_reading import read_photo
-from pose_project.data.mapper import KeypointMapper, to_planes
+from pose_project.data.mapper import KeypointMapper
 from pose_project.evaluation.model_categories import load_categories
 from pose_project.inference.image_poses import ImagePoses
 from pose_project.inference.model import load_model
@@ -137,7 +137,7 @@ class PosePredictor:
             )
         if self.mapper.image_format == "RGB":
             image = image[:, :, ::-1]
-        picture = AugmentedPhoto(image, np.zeros((0, 4)), self.mapper.fast_resize)
+        picture = AugmentedImage(image, np.zeros((0, 4)), self.mapper.fast_resize)
         self.mapper.augmentations(picture)
         height, width = image.shape[:2]
         return {"image": to_planes(picture.image), "height": height, "width": width}

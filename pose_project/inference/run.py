@@ -3,8 +3,7 @@
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -15,17 +14,15 @@ import torch.distributed as dist
 from tqdm import tqdm
 
 from pose_project.data.image_reading import read_photo
-from pose_project.inference.camera import CameraReader
 from pose_project.inference.finished_parts import Part
 from pose_project.inference.image_poses import draw_poses
 from pose_project.inference.predictor import PosePredictor
 from pose_project.inference.sources import Source
-from pose_project.inference.tracking import PoseTracker
-from pose_project.inference.video import VideoReader, open_video
 from pose_project.inference.window import Window
 from pose_project.structures import KeypointSchema
 from pose_project.structures.poses import Poses
-from pose_project.utils.errors import UnreadablePhotoError
+from pose_project.utils.errors import InputError, UnreadablePhotoError
+from pose_project.utils.extras import find_extra
 from pose_project.utils.files import atomic_path, remove_leftovers
 
 _T = TypeVar("_T")
@@ -83,6 +80,15 @@ def own_share(sources: Sequence[Source]) -> list[Source]:
     return list(sources[int(os.environ["RANK"]) :: int(os.environ["WORLD_SIZE"])])
 
 
+def check_videos(sources: Sequence[Source]) -> None:
+    """Raise ``InputError`` if there are videos and what reads them is not here."""
+    if any(source.is_video for source in sources):
+        videos = find_extra("video.files")
+        if videos is None:
+            raise InputError("videos need pose_project/extras/video")
+        videos.pyav()
+
+
 def use_own_gpu() -> None:
     """Under ``torchrun`` take the GPU of this process; several share one where there are fewer."""
     if dist.is_torchelastic_launched() and torch.cuda.is_available():
@@ -111,11 +117,13 @@ def predict_sources(
     images = [source for source in sources if not source.is_video]
     videos = [source for source in sources if source.is_video]
     with tqdm(total=len(sources), disable=None, unit="file") as progress:
-        for batch in _batches(images, batch_size):
+        for batch in batches(images, batch_size):
             _predict_images(batch, predictor, parts, drawing)
             progress.update(len(batch))
         for video in videos:
-            _predict_video(video, predictor, parts, drawing, batch_size)
+            find_extra("video.prediction").predict_video(
+                video, predictor, parts, drawing, batch_size
+            )
             progress.update()
 
 
@@ -138,39 +146,8 @@ def _predict_images(
         parts.write(source, stamp, Part([poses]))
 
 
-def _predict_video(
-    source: Source,
-    predictor: PosePredictor,
-    parts: Sink,
-    drawing: Drawing | None,
-    batch_size: int,
-) -> None:
-    is_live = source.camera is not None
-    stamp = [] if is_live else source.stamp()
-    tracker = PoseTracker(predictor.schema)
-    reader = CameraReader(source.camera) if is_live else VideoReader(source.path)
-    frames: list[Poses] = []
-    seconds: list[float] = []
-    target = open_video(drawing.path(source)) if drawing else nullcontext()
-    with target as video, tqdm(disable=None, unit="frame", leave=False) as progress:
-        for batch in _batches(reader, 1 if is_live else batch_size):
-            found = predictor.predict([frame.image for frame in batch])
-            for frame, poses in zip(batch, found, strict=True):
-                frames.append(replace(poses, track_ids=tracker.update(poses)))
-                seconds.append(round(frame.seconds, 6))
-                if drawing:
-                    picture = drawing.draw(frame.image, frames[-1])
-                    video.write(picture, frame.seconds)
-                    if drawing.window:
-                        drawing.window.show(picture, frame.seconds)
-            progress.update(len(batch))
-            if drawing and drawing.window and drawing.window.is_closed:
-                break
-    problem = f"{source.path} {reader.problem}" if reader.problem else None
-    parts.write(source, stamp, Part(frames, seconds, problem))
-
-
-def _batches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
+def batches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    """Yield items in lists of a size; the last may be shorter."""
     items = iter(items)
     while batch := list(itertools.islice(items, size)):
         yield batch

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pose_project.data.image_files import SUFFIXES, is_image_file
+from pose_project.data.image_reading import SUFFIXES, is_image_file
 from pose_project.utils.errors import InputError
 
 logger = logging.getLogger(__name__)

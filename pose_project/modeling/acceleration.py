@@ -16,13 +16,12 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from pose_project.config.settings import read_settings, setting
-from pose_project.modeling.fixed_shape import has_fixed_shape
-from pose_project.modeling.fixed_shape_rcnn import FixedShapeRCNN
 from pose_project.modeling.pooling import use_channels_last_pooling
 from pose_project.modeling.precision import named_dtype
 from pose_project.modeling.test_time import TestTimeModel, TestTimeSettings
 from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
+from pose_project.utils.extras import find_extra
 
 
 @dataclass
@@ -82,8 +81,7 @@ class FastInference(nn.Module):
 
     The last layers, of boxes, scores and heatmaps, stay in float32 whatever ``dtype`` says: with
     eight bits scores tie and the highest cell moves. On a GPU people and points are returned on the
-    host, where a model of Detectron2's standard parts puts them in one copy each, see
-    :class:`FixedShapeRCNN`.
+    host, where the extra ``gpu_inference`` puts those of Detectron2's standard parts in one copy.
 
     Args:
         model: a Detectron2 model, such as ``GeneralizedRCNN``; it is not changed.
@@ -110,9 +108,9 @@ class FastInference(nn.Module):
             self.model.backbone.compile(dynamic=True)
         if settings.compile_heads:
             _compile_heads(self.model)
-        if self.device_type != "cpu":
+        if self.device_type != "cpu" and (gpu := find_extra("gpu_inference.rcnn")):
             with_graphs = settings.cuda_graphs and self.device_type == "cuda"
-            self.model = _in_fixed_shapes(self.model, with_graphs)
+            self.model = gpu.in_fixed_shapes(self.model, with_graphs)
 
     @torch.no_grad()
     def forward(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -178,14 +176,6 @@ def _compile_heads(model: nn.Module) -> None:
             part.layers = torch.compile(part.layers, dynamic=True)
         elif isinstance(part, (StandardRPNHead, FastRCNNConvFCHead)):
             part.compile(dynamic=True)
-
-
-def _in_fixed_shapes(model: nn.Module, cuda_graphs: bool) -> nn.Module:
-    """Return a model that lets a GPU run ahead, where its parts are known; else the same one."""
-    if isinstance(model, TestTimeModel):
-        model.model = _in_fixed_shapes(model.model, cuda_graphs)
-        return model
-    return FixedShapeRCNN(model, cuda_graphs) if has_fixed_shape(model) else model
 
 
 def inference_dtype(name: str, device: str) -> torch.dtype:

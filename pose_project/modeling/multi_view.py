@@ -15,19 +15,8 @@ from detectron2.structures import Boxes, ImageList, Instances
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pose_project.modeling.fixed_shape import (
-    FixedShapeDetector,
-    has_fixed_shape,
-    pool_boxes,
-    read_people,
-)
-from pose_project.modeling.fixed_shape_rcnn import (
-    detect_as_usual,
-    preprocess,
-    rois_of,
-    sizes_whwh_of,
-)
 from pose_project.structures import KeypointSchema
+from pose_project.utils.extras import find_extra
 from pose_project.utils.private_api import add_masks, find_boxes, to_original_size
 
 
@@ -66,8 +55,8 @@ class MultiViewRCNN(nn.Module):
     """A ``GeneralizedRCNN`` whose heatmaps are the mean over several views of each photo.
 
     Boxes come from the views that are not mirrored, those of all sizes together, suppressed once
-    more. Masks are those of the first view. On a GPU the people and their points come to the host,
-    see :class:`FixedShapeRCNN`, unless there are masks.
+    more. Masks are those of the first view. On a GPU the people and their points come to the host
+    where the extra ``gpu_inference`` knows the model's parts.
 
     Args:
         model: with this project's keypoint head.
@@ -82,10 +71,8 @@ class MultiViewRCNN(nn.Module):
         super().__init__()
         self.model = model
         self.hflip_indices = torch.tensor(schema.hflip_indices, device=model.device)
-        is_fixed = has_fixed_shape(model) and not model.roi_heads.mask_on
-        self.detector = (
-            FixedShapeDetector(model) if is_fixed and model.device.type != "cpu" else None
-        )
+        gpu = find_extra("gpu_inference.rcnn") if model.device.type != "cpu" else None
+        self.gpu_parts = gpu.parts_of(model) if gpu else None
         self.flips = (False, True) if flip else (False,)
         self.scales = (1.0, *scales)
 
@@ -142,14 +129,9 @@ class MultiViewRCNN(nn.Module):
 
     def _people_of(self, view: _View) -> list[Instances]:
         """Return the boxes of each photo, in the space of the view."""
-        images, features = view.images, view.features
-        if self.detector is None:
-            proposals, _ = self.model.proposal_generator(images, features, None)
-            return find_boxes(self.model.roi_heads, features, proposals)
-        maps = self.detector.pooling_maps(features)
-        found = self.detector(features, maps, sizes_whwh_of(images))
-        people = read_people(found.cpu(), images.image_sizes)
-        return people or detect_as_usual(self.model, images, features)
+        if self.gpu_parts is None:
+            return detect(self.model, view.images, view.features)
+        return self.gpu_parts.detect(view.images, view.features)
 
     def _merge(self, people: Instances) -> Instances:
         """Return the people of several views, each once."""
@@ -163,15 +145,25 @@ class MultiViewRCNN(nn.Module):
         """Return (R, K, S, S) logits of a view, as they are where the photo is not mirrored."""
         heads = self.model.roi_heads
         boxes = view.boxes_of(instances)
-        if self.detector is None:
+        if self.gpu_parts is None:
             features = [view.features[name] for name in heads.keypoint_in_features]
             pooled = heads.keypoint_pooler(features, boxes)
         else:
-            maps = self.detector.pooling_maps(view.features)
-            rois = rois_of([each.tensor for each in boxes]).to(self.model.device, non_blocking=True)
-            maps = [maps[name] for name in heads.keypoint_in_features]
-            pooled = pool_boxes(heads.keypoint_pooler, maps, rois)
+            pooled = self.gpu_parts.pool_for_keypoints(view.features, boxes)
         logits = heads.keypoint_head.layers(pooled)
         if view.is_mirrored:
             logits = logits.index_select(1, self.hflip_indices).flip(-1)
         return logits
+
+
+def preprocess(model: nn.Module, batched_inputs: list[dict[str, Any]]) -> ImageList:
+    """Return the normalised and padded photos; the host goes on while they are copied."""
+    return model.preprocess_image(
+        [{"image": each["image"].to(model.device, non_blocking=True)} for each in batched_inputs]
+    )
+
+
+def detect(model: nn.Module, images: ImageList, features: dict[str, Tensor]) -> list[Instances]:
+    """Return the boxes of each photo as Detectron2 finds them."""
+    proposals, _ = model.proposal_generator(images, features, None)
+    return find_boxes(model.roi_heads, features, proposals)

@@ -3,16 +3,12 @@
 from pose_project.structures.categories import merge_schemas
 from pose_project.structures.coordinates import continuous_to_coco
 from pose_project.structures.flip_pairs import infer_flip_pairs
-from pose_project.structures.known_schemas import KNOWN_SCHEMAS, find_schema, schemas_of_size
 from pose_project.structures.schema import COCO_PERSON, KeypointSchema
 
 __all__ = [
     "COCO_PERSON",
-    "KNOWN_SCHEMAS",
     "KeypointSchema",
     "continuous_to_coco",
-    "find_schema",
     "infer_flip_pairs",
     "merge_schemas",
-    "schemas_of_size",
 ]

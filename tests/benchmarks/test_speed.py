@@ -131,7 +131,7 @@ def test_tool_and_report(tmp_path, capsys):
     assert "## decode against detectron2" in written and "4 people" in written
     assert (page.parent / "page" / "decode.png").stat().st_size > 1000
     result.write_text('{"task": "decode"}')
-    with pytest.raises(InputError, match=r"decode\.json is no result of"):
+    with pytest.raises(InputError, match=r"decode\.json is not a result of"):
         write_report(page)
     assert page.read_text() == written
 

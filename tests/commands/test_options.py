@@ -86,7 +86,7 @@ def test_command_lines_of_earlier_pages_still_parse(line):
     """Those of the README and docs before there was one door."""
     tool, *argv = line.split()
     module = load_tool(tool)
-    if hasattr(module, "get_parser"):  # a tool that is no command
+    if hasattr(module, "get_parser"):  # a tool that is not a command
         module.get_parser().parse_args(argv)
         return
     arguments = parse(build_parser(*module.main.args), argv)

@@ -19,7 +19,7 @@ PRINTED = [
 def test_a_command_line_parses(name, words):
     is_tool = (ROOT / "tools" / f"{name}.py").exists()
     module = load_tool(name) if is_tool else None
-    if hasattr(module, "get_parser"):  # a tool that is no command
+    if hasattr(module, "get_parser"):  # a tool that is not a command
         module.get_parser().parse_args(words)
     elif name != "onnx_example":
         parse(build_parser(module.main.args[0] if is_tool else name), words)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from detectron2.config import instantiate
 from detectron2.utils.registry import locate
 from helpers.repository import ROOT
 from omegaconf import OmegaConf
@@ -47,7 +48,23 @@ def told_again():
 def test_a_call_takes_the_arguments_it_was_saved_with(target):
     if ".vit." in target:
         pytest.importorskip("detectron2.modeling.backbone.vit", reason="release 0.6 has no ViT")
-    inspect.signature(locate(target)).bind_partial(**dict.fromkeys(CALLS[target]))
+    called = locate(renamed_keys.move_targets({"_target_": target})["_target_"])
+    inspect.signature(called).bind_partial(**dict.fromkeys(CALLS[target]))
+
+
+def test_a_class_that_moved_is_found(tmp_path):
+    content = yaml.safe_load(SAVED.read_text())
+    content["model"]["roi_heads"]["box_head"] = {
+        "_target_": "pose_project.modeling.svd.LowRankBoxHead",
+        "input_shape": {
+            "_target_": "detectron2.layers.ShapeSpec",
+            **{"channels": 8, "height": 7, "width": 7},
+        },
+        **{"conv_dims": [], "fc_dims": [16], "ranks": [4]},
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
+    cfg = load_config(str(tmp_path / "config.yaml"))
+    assert instantiate(cfg.model.roi_heads.box_head).fc1.sigma_vt.out_features == 4
 
 
 def test_settings_are_those_of_the_config_today():

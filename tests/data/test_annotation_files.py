@@ -131,7 +131,7 @@ def test_scores_are_those_of_the_file_written_out(write, task):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_annotation_with_id_0_counts(write, engine):
-    """A match with id 0 is no match to pycocotools: half of these boxes would be missed."""
+    """A match with id 0 is not a match to pycocotools: half of these boxes would be missed."""
     annotations = [whole(0), whole(1, bbox=[50, 15, 20, 34])]
     json_file = json_of(write(*annotations))
     stats = score_results(json_file, results_of(annotations, 0), "bbox", engine=engine)

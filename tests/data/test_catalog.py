@@ -14,7 +14,7 @@ from pose_project.data import (
     register_keypoint_dataset,
     resolve_dataset,
 )
-from pose_project.data.proposal_files import write_proposal_file
+from pose_project.extras.selective_search.proposal_files import write_proposal_file
 from pose_project.structures import COCO_PERSON, KeypointSchema
 from pose_project.utils.errors import InputError
 

@@ -15,7 +15,8 @@ from pose_project.data.category_schemas import complete_categories, read_schemas
 from pose_project.extras.doctor.columns import Dataset
 from pose_project.extras.doctor.examination import examine_content
 from pose_project.extras.doctor.fixing import correct
-from pose_project.structures import COCO_PERSON, KNOWN_SCHEMAS
+from pose_project.extras.known_schemas.published import KNOWN_SCHEMAS
+from pose_project.structures import COCO_PERSON
 from pose_project.utils.errors import InputError
 
 HAND = KNOWN_SCHEMAS["hand21"].schema

@@ -12,7 +12,7 @@ from helpers.annotations import person
 from pose_project.data import get_dataset_dicts, register_keypoint_dataset
 from pose_project.data.annotation_files import load_annotations
 from pose_project.data.dataset_dicts import to_dataset_dicts
-from pose_project.data.segmentation import usable_segmentation
+from pose_project.data.validation import usable_segmentation
 from pose_project.evaluation.scoring import ENGINES, score_results
 from pose_project.structures import COCO_PERSON
 from pose_project.utils.errors import InputError

@@ -9,8 +9,7 @@ import pytest
 from helpers.repository import load_tool
 from PIL import Image, features
 
-from pose_project.data.image_files import check_pixels, to_eight_bits
-from pose_project.data.image_reading import decode_photo, read_photo
+from pose_project.data.image_reading import check_pixels, decode_photo, read_photo, to_eight_bits
 from pose_project.extras.doctor.check_images import State, open_photo
 from pose_project.utils.errors import UnreadablePhotoError
 

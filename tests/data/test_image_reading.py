@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pose_project.data import image_reading
-from pose_project.data.image_files import upright_size_wh
-from pose_project.data.image_reading import read_photo
+from pose_project.data.image_reading import read_photo, upright_size_wh
 from pose_project.utils.errors import UnreadablePhotoError
 
 
@@ -115,9 +114,7 @@ def test_markers_in_the_midst_of_pixels(tmp_path, scene, byte, restarts):
         assert_as_detectron2(tmp_path / "b.jpg")
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damaged_photos(tmp_path, scene, data):
     """Torn and altered: the same pixels as before, or refused as before."""

@@ -74,7 +74,7 @@ def test_stock_code_forgets_that_a_vertical_flip_is_a_mirror(photo):
     np.testing.assert_allclose(ours, stock[SWAP], rtol=1e-6)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1), st.lists(st.sampled_from("hv"), max_size=4))
 def test_flips_compose_and_invert(seed, flips):
     points = np.random.default_rng(seed).uniform(0, 64, (17, 3))

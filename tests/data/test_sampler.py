@@ -16,7 +16,7 @@ def batches(count: int, first: int = 0, **changes) -> list[list[tuple[int, int]]
     return list(itertools.islice(sampler, count))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 60), st.integers(0, 5))
 def test_any_batch_can_be_reached_directly(first, seed):
     assert batches(5, first, seed=seed) == batches(first + 5, seed=seed)[first:]

@@ -23,7 +23,9 @@ def fake_gpu() -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Curves are drawn from a file, on no device, and take longer than two iterations."""
-    monkeypatch.setattr("pose_project.visualization.plot_training_curves", lambda *_: None)
+    monkeypatch.setattr(
+        "pose_project.extras.pictures.training_curves.plot_training_curves", lambda *_: None
+    )
 
 
 @pytest.fixture

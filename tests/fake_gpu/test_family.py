@@ -9,7 +9,7 @@ from helpers.narrow import TEST, TRAIN
 from helpers.repository import ROOT
 
 from pose_project.data import get_dataset_dicts
-from pose_project.data.proposal_files import write_proposal_file
+from pose_project.extras.selective_search.proposal_files import write_proposal_file
 
 # Another schedule or dataset for the model of another config.
 _SAME_MODEL = {

@@ -23,13 +23,13 @@ from hypothesis import strategies as st
 from pose_project.checkpoint.checkpointer import load_tensors
 from pose_project.checkpoint.pickled_weights import load_pickled_weights
 from pose_project.data import KeypointMapper, get_dataset_dicts, register_keypoint_dataset
-from pose_project.data.proposal_files import add_proposals
 from pose_project.engine import load_config
 from pose_project.engine.hooks.metrics import drop_rows
 from pose_project.extras.converters.yolo_to_coco import yolo_to_coco
+from pose_project.extras.pictures.training_curves import read_series
+from pose_project.extras.selective_search.proposal_files import add_proposals
 from pose_project.structures import COCO_PERSON
 from pose_project.utils.errors import InputError
-from pose_project.visualization.curves import read_series
 
 PHOTO = cv2.imencode(".png", np.zeros((64, 80, 3), np.uint8))[1].tobytes()
 

@@ -18,7 +18,6 @@ CASES = int(os.environ.get("POSE_PROJECT_FUZZ_CASES", "40"))
 CALLS = int(os.environ.get("POSE_PROJECT_FUZZ_CALLS", "5"))
 fuzz = settings(
     max_examples=CASES,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     database=None,
     derandomize=True,

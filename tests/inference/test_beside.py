@@ -13,8 +13,8 @@ from helpers.repository import ROOT
 from helpers.runs import CONFIG, EVERYTHING
 
 from pose_project.commands.command_line import main
+from pose_project.extras.video.camera import CameraReader
 from pose_project.inference import PosePredictor
-from pose_project.inference.camera import CameraReader
 from pose_project.inference.sources import find_camera, find_sources
 from pose_project.utils.errors import InputError
 

@@ -131,9 +131,9 @@ def test_ids_of_an_annotation_file(predict: Run, folder: Path, tmp_path: Path, c
     assert {each["category_id"] for each in results} == {9}
 
     for change, message in (
-        ({"images": listed[1:]}, "1 of 5 inputs are no photos of"),
+        ({"images": listed[1:]}, "1 of 5 inputs are not photos of"),
         ({"categories": [{"id": 9, "name": "cat"}]}, "no category 'person'"),
-        ({"images": None}, "is no COCO annotation file"),
+        ({"images": None}, "is not a COCO annotation file"),
     ):
         file.write_text(json.dumps(content | change))
         assert predict(*wanted) == 2

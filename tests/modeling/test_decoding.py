@@ -93,7 +93,7 @@ SIDES = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     kind=st.sampled_from(KINDS),
     sizes_wh=st.lists(st.tuples(SIDES, SIDES), min_size=1, max_size=5),

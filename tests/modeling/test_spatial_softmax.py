@@ -28,7 +28,7 @@ def cells_of(logits: torch.Tensor, boxes: torch.Tensor, r: int, k: int) -> tuple
     return p, np.stack([x, y], axis=1), np.array([(x1 - x0) / SIDE, (y1 - y0) / SIDE])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000))
 def test_covariances_are_those_of_the_distribution(seed):
     logits, boxes = sample(seed)
@@ -40,7 +40,7 @@ def test_covariances_are_those_of_the_distribution(seed):
         np.testing.assert_allclose(found[r, k], expected, rtol=1e-3, atol=1e-3)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000))
 def test_expected_similarity_is_the_mean_over_the_cells(seed):
     logits, boxes = sample(seed)

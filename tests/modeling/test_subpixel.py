@@ -15,7 +15,7 @@ def parabola(x: float, y: float, tilt: float = 0.0) -> torch.Tensor:
     return (-0.5 * dx**2 - 0.8 * dy**2 - tilt * dx * dy)[None, None]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(2, SIDE - 2), st.floats(2, SIDE - 2), st.floats(-0.5, 0.5))
 def test_the_maximum_of_a_parabola_is_found_between_the_cells(x, y, tilt):
     box = torch.tensor([[100.0, 50.0, 100 + 2.0 * SIDE, 50 + 4.0 * SIDE]])
@@ -23,7 +23,7 @@ def test_the_maximum_of_a_parabola_is_found_between_the_cells(x, y, tilt):
     assert found.tolist() == pytest.approx([100 + 2 * x, 50 + 4 * y], abs=0.02)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000))
 def test_mirrored_maps_give_mirrored_points_within_a_cell_of_the_highest(seed):
     logits = torch.randn(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))

@@ -41,7 +41,7 @@ def test_no_instance():
 INNER = st.floats(0.05, 0.95)  # not in a cell at the rim, where bicubic overshoots towards the edge
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(INNER, INNER, st.floats(1, 9), st.floats(1, 9), st.sampled_from([28, 56]))
 def test_decoding_returns_to_the_encoded_cell(u, v, cell_width, cell_height, size):
     """Boxes of at least a pixel a cell: the error is at most half a cell and half a pixel."""

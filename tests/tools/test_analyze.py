@@ -167,7 +167,7 @@ def test_a_file_larger_than_the_memory(files, tmp_path, capsys):
 
 
 def test_wrong_folders(files, tmp_path, capsys):
-    check_refused(files, tmp_path, capsys, "is no folder", "--images", str(tmp_path / "nowhere"))
+    check_refused(files, tmp_path, capsys, "is not a folder", "--images", str(tmp_path / "nowhere"))
     check_refused(
         files, tmp_path, capsys, "nowhere.json", "--compare", str(tmp_path / "nowhere.json")
     )

@@ -84,9 +84,9 @@ def test_without_evaluation(weights, tmp_path, capsys):
         ("49", "from 1 to 48"),
         ("8,40", "a layer of 48 inputs and 32 outputs; it must be a whole number from 1 to 32"),
         ("8:8:8", "has 2 fully connected layers"),
-        ("eight", "'eight' is no rank"),
-        ("8,", "'' is no rank"),
-        ("", "'' is no rank"),
+        ("eight", "'eight' is not a rank"),
+        ("8,", "'' is not a rank"),
+        ("", "'' is not a rank"),
     ],
 )
 def test_wrong_ranks(weights, tmp_path, capsys, rank, message):
@@ -123,7 +123,7 @@ def test_wrong_outputs(weights, tmp_path, capsys):
     kept = sha256_of(weights)
     (tmp_path / "file").touch()
     for output, message in (
-        (tmp_path / "file/compact.pth", "is no folder that can be written"),
+        (tmp_path / "file/compact.pth", "is not a folder that can be written to"),
         (tmp_path / "compact.pkl", "must be a file that ends with .pth"),
         (weights, "model_final.pth would be replaced"),
     ):

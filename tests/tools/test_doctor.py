@@ -112,7 +112,7 @@ def test_schemas_that_cannot_be_used(doctor, dataset, tmp_path):
         ([thumb | {"skeleton": [[1, 2]]}], "skeleton names keypoints that are not there"),
         ([thumb | {"skeleton": 3}], "skeleton is not a list"),
         ([thumb | {"oks_sigmas": [0]}], "oks_sigmas do not fit"),
-        ([thumb | {"flip_pairs": [["thumb", "palm"]]}], "flip_pairs are no mirror"),
+        ([thumb | {"flip_pairs": [["thumb", "palm"]]}], "flip_pairs are not a mirror"),
     ):
         schema.write_text(json.dumps({"categories": categories}))
         check_refused(doctor, message, json_file, "--schema", schema)

@@ -60,12 +60,12 @@ def test_a_server_with_something_else(server, tmp_path, capsys, monkeypatch):
         (["--check"], "no folder"),
         (["--check", "--what", "train,tests"], "--what: no part 'tests'"),
         (["--check", "--what", ""], "--what: no part ''"),
-        (["--download", "--mirror", "ftp://127.0.0.1"], "is no http or https address"),
-        (["--download", "--mirror", "file:///etc"], "is no http or https address"),
-        (["--download", "--mirror", "http://"], "is no http or https address"),
-        (["--download", "--mirror", "http://[x"], "is no http or https address"),
-        (["--download", "--mirror", "http://x:99999"], "is no http or https address"),
-        (["--download", "--mirror", "http://x/\na b"], "is no http or https address"),
+        (["--download", "--mirror", "ftp://127.0.0.1"], "is not an http or https address"),
+        (["--download", "--mirror", "file:///etc"], "is not an http or https address"),
+        (["--download", "--mirror", "http://"], "is not an http or https address"),
+        (["--download", "--mirror", "http://[x"], "is not an http or https address"),
+        (["--download", "--mirror", "http://x:99999"], "is not an http or https address"),
+        (["--download", "--mirror", "http://x/\na b"], "is not an http or https address"),
     ],
 )
 def test_wrong_input(tmp_path, capsys, arguments, message):

@@ -56,7 +56,6 @@ def test_dropped_connections_go_on_by_range(server, get):
 
 @settings(
     max_examples=15,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -2,9 +2,9 @@ import numpy as np
 import torch
 from detectron2.structures import Boxes, Instances
 
+from pose_project.extras.pictures.side_by_side import join_panels
 from pose_project.structures import KeypointSchema
 from pose_project.visualization import PoseVisualizer
-from pose_project.visualization.side_by_side import join_panels
 
 SCHEMA = KeypointSchema(("a",))
 BLACK = np.zeros((100, 200, 3), np.uint8)

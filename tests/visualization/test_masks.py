@@ -9,10 +9,11 @@ import torch
 from detectron2.structures import BitMasks, Boxes, BoxMode, Instances, Keypoints, PolygonMasks
 from pycocotools import mask as mask_util
 
+from pose_project.extras.pictures.side_by_side import draw_side_by_side
 from pose_project.structures import KeypointSchema
 from pose_project.structures.schema import SIDE_COLOURS
 from pose_project.utils.errors import InputError
-from pose_project.visualization import PoseVisualizer, draw_side_by_side
+from pose_project.visualization import PoseVisualizer
 
 HW = (240, 320)
 HANDS = KeypointSchema(names=("left_hand", "right_hand"), flip_pairs=(("left_hand", "right_hand"),))

@@ -13,7 +13,7 @@ _ROUNDING_PX = 1e-6
 _KEEP_WHOLE = (HFlipTransform, NoOpTransform, T.ResizeTransform)
 
 
-class AugmentedPhoto(T.AugInput):
+class AugmentedImage(T.AugInput):
     """Detectron2's input of augmentations, which also knows what is left of the photo.
 
     A point that a crop cut off can lie in the picture again after padding; that it is gone can
@@ -77,3 +77,10 @@ def resize_filtered(image: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
     pixels = torch.from_numpy(np.ascontiguousarray(image)).view(1, *image.shape).permute(0, 3, 1, 2)
     resized = torch.nn.functional.interpolate(pixels, size_hw, mode="bilinear", antialias=True)
     return resized[0].permute(1, 2, 0).numpy()
+
+
+def to_planes(image: np.ndarray) -> torch.Tensor:
+    """Return (C, H, W) of an (H, W, C) picture, each channel contiguous, as models take it."""
+    planes = np.empty((image.shape[2], *image.shape[:2]), image.dtype)
+    cv2.split(np.ascontiguousarray(image), list(planes))
+    return torch.from_numpy(planes)

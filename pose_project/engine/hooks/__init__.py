@@ -6,7 +6,6 @@ from pose_project.engine.hooks.metrics import MetricsWriter, RawJSONWriter
 from pose_project.engine.hooks.preemption import StopOnSignal
 from pose_project.engine.hooks.progress import Progress
 from pose_project.engine.hooks.saving import Checkpoints, Evaluation
-from pose_project.engine.hooks.stall import StallWatch
 from pose_project.engine.hooks.validation_loss import ValidationLoss
 
 __all__ = [
@@ -16,7 +15,6 @@ __all__ = [
     "MetricsWriter",
     "Progress",
     "RawJSONWriter",
-    "StallWatch",
     "StopOnSignal",
     "ValidationLoss",
     "WeightAverage",

@@ -10,6 +10,7 @@ from typing import TextIO
 from detectron2.engine import HookBase
 from detectron2.utils.events import EventWriter, TensorboardXWriter, get_event_storage
 
+from pose_project.utils.extras import find_extra
 from pose_project.utils.files import write_text_atomic
 
 
@@ -83,13 +84,10 @@ class MetricsWriter(HookBase):
         """Close the files and draw the curves."""
         for writer in self._writers:
             writer.close()
-        if self._writers:
-            # here, since Matplotlib takes half a second to import, at every start
-            from pose_project.visualization import plot_training_curves
-
-            plot_training_curves(
-                self.output_dir / "metrics.json", self.output_dir / "training_curves.png"
-            )
+        # now, since Matplotlib takes half a second to import, at every start
+        if self._writers and (curves := find_extra("pictures.training_curves")):
+            folder = self.output_dir
+            curves.plot_training_curves(folder / "metrics.json", folder / "training_curves.png")
 
 
 def drop_rows(path: Path, first: int) -> None:

@@ -101,4 +101,4 @@ def check_address(url: str) -> None:
     except ValueError:
         good = False
     if not good or not url.isascii() or any(c.isspace() or not c.isprintable() for c in url):
-        raise InputError(f"--mirror: {url!r} is no http or https address")
+        raise InputError(f"--mirror: {url!r} is not an http or https address")

@@ -62,7 +62,7 @@ def read_format(data_yaml: Path, content: Mapping[str, Any]) -> PoseFormat:
     if not _is_shape(shape):
         raise InputError(
             f"{data_yaml}: 'kpt_shape' must be [number of keypoints, 2 or 3], got {shape!r}; "
-            "without it this is no pose dataset"
+            "without it this is not a pose dataset"
         )
     count, dimensions = shape
     flip = content.get("flip_idx")

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pose_project.data.image_files import is_image_file
+from pose_project.data.image_reading import is_image_file
 from pose_project.utils.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ def _find_place(data_yaml: Path, roots: Sequence[Path], entry: str, split: str) 
         dict.fromkeys(_absolute(root, text) for root in roots for text in (entry, inside))
     )
     found = [place for place in looked_at if _exists(place)]
-    if found and found[0] != found[0].parent:  # a whole disk is no dataset
+    if found and found[0] != found[0].parent:  # a whole disk is not a dataset
         within = _absolute(data_yaml.parent, inside)
         if found[0] != within and entry != inside and within in found:
             logger.warning("%s: %s is %s; there is also %s", data_yaml, split, found[0], within)

@@ -8,17 +8,13 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
+from pose_project.data.category_schemas import known_schemas, schemas_of_size
 from pose_project.data.filling import fill_annotation, shows_nothing
-from pose_project.data.image_files import missing_decoder, upright_size_wh
+from pose_project.data.image_reading import missing_decoder, upright_size_wh
 from pose_project.extras.converters.yolo import PoseFormat, parse_line, read_format, read_yaml
 from pose_project.extras.converters.yolo_files import find_images
 from pose_project.extras.converters.yolo_labels import find_labels
-from pose_project.structures import (
-    COCO_PERSON,
-    KNOWN_SCHEMAS,
-    infer_flip_pairs,
-    schemas_of_size,
-)
+from pose_project.structures import COCO_PERSON, infer_flip_pairs
 from pose_project.utils.errors import InputError, UnreadablePhotoError
 from pose_project.utils.files import write_text_atomic
 
@@ -162,9 +158,8 @@ def _check_mirror(data_yaml: Path, pose_format: PoseFormat) -> None:
             *(data_yaml, ", ".join(kept[:3]) + ", ..." * (len(kept) > 3)),
         )
     elif not pairs and flip == tuple(range(len(flip))):
-        likely = [
-            name for name in schemas_of_size(len(flip)) if KNOWN_SCHEMAS[name].schema.flip_pairs
-        ]
+        same = schemas_of_size(len(flip))
+        likely = [name for name in same if known_schemas()[name].schema.flip_pairs]
         if likely:
             logger.warning(
                 "%s: 'flip_idx' exchanges none of %d keypoints, which are as many as those of %s: "

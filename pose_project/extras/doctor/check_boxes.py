@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pose_project.data.filling import is_plausible_area
-from pose_project.data.segmentation import usable_segmentation
+from pose_project.data.validation import usable_segmentation
 from pose_project.extras.doctor.columns import Dataset, Given
 from pose_project.extras.doctor.findings import Finding
 

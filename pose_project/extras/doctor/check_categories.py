@@ -130,7 +130,7 @@ def schema_of(category: dict[str, Any]) -> KeypointSchema | None:
 
 
 def why_unusable(category: dict[str, Any], *keys: str) -> str:
-    """Return why names, together with the named keys, are no schema; "" if they are."""
+    """Return why names, together with the named keys, are not a schema; "" if they are."""
     part = {key: category.get(key) for key in ("name", "keypoints", *keys)}
     try:
         KeypointSchema.from_coco_category(part)

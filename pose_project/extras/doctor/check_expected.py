@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from pose_project.data.category_schemas import Schemas
+from pose_project.data.category_schemas import Schemas, known_schemas
 from pose_project.extras.doctor.check_categories import (
     check_categories_together,
     check_schemas,
@@ -14,7 +14,7 @@ from pose_project.extras.doctor.check_structure import check_entries
 from pose_project.extras.doctor.columns import Dataset
 from pose_project.extras.doctor.findings import ERROR, Finding, printable
 from pose_project.extras.doctor.problems import PROBLEMS
-from pose_project.structures import KNOWN_SCHEMAS, KeypointSchema
+from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
 from pose_project.utils.json_files import read_json
 
@@ -23,16 +23,16 @@ def read_schemas(given: str) -> Schemas:
     """Return the schema of each category with keypoints.
 
     Args:
-        given: a name of ``KNOWN_SCHEMAS``, or the path of a JSON file in COCO's format, of which
+        given: a name of ``known_schemas()``, or the path of a JSON file in COCO's format, of which
             only the categories are read.
 
     Raises:
         InputError: if the file is not JSON, has no keypoints, or they are wrong.
         OSError: if it cannot be read.
     """
-    if given in KNOWN_SCHEMAS:
-        known = KNOWN_SCHEMAS[given]
-        return {known.category: known.schema}
+    known = known_schemas()
+    if given in known:
+        return {known[given].category: known[given].schema}
     content = read_json(given)
     categories = content.get("categories") if isinstance(content, dict) else None
     if not isinstance(categories, list):

@@ -14,7 +14,7 @@ _SMALLEST_BOX = 10.0  # pixels; far off is farther than the box is large, and th
 
 
 def check_lengths(dataset: Dataset) -> Iterator[Finding]:
-    """Find keypoints that are no numbers, or not three for each name."""
+    """Find keypoints that are not numbers, or not three for each name."""
     found = dataset.annotations.found
     given = dataset.keypoints_given
     yield from found("keypoints-malformed", given == Given.MALFORMED)

@@ -13,7 +13,7 @@ _FEWEST_POINTS, _SHARE_OF_POINTS = 2, 0.8  # categories, and of the annotations
 
 
 def check_entries(dataset: Dataset) -> Iterator[Finding]:
-    """Find entries that are no objects."""
+    """Find entries that are not objects."""
     for entries in (dataset.images, dataset.annotations, dataset.categories):
         total = len(dataset.content[entries.kind])
         if len(entries) < total:

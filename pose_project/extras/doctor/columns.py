@@ -59,7 +59,7 @@ class Entries:
         return [each.get(key) for each in self.objects]
 
     def whole_numbers(self, key: str) -> np.ndarray:
-        """Return (n,) int64; -1 where the value is no whole number from 0 to ``LARGEST_ID``."""
+        """Return (n,) int64; -1 where the value is not a whole number from 0 to ``LARGEST_ID``."""
         numbers = (
             value if type(value) is int and 0 <= value < LARGEST_ID else -1
             for value in self.column(key)
@@ -194,7 +194,7 @@ class Dataset:
 
     @cached_property
     def is_person(self) -> np.ndarray:
-        """(A,) bool: an instance that is no crowd, of a category with keypoints."""
+        """(A,) bool: an instance that is not a crowd, of a category with keypoints."""
         crowd = np.array([bool(each) for each in self.annotations.column("iscrowd")], bool)
         with_keypoints = np.concatenate([self.num_keypoints > 0, [False]])[self.category_of]
         return with_keypoints & ~crowd
@@ -271,7 +271,7 @@ def read_numbers(values: list[Any], width: int) -> tuple[np.ndarray, np.ndarray]
         width: how many numbers each list should have.
 
     Returns:
-        numbers: (n, width) float64, NaN where a value is no such list.
+        numbers: (n, width) float64, NaN where a value is not such a list.
         given: (n,) int8, see ``Given``.
     """
     numbers = np.full((len(values), width), np.nan)

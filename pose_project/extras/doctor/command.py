@@ -69,15 +69,15 @@ def check_arguments(arguments: argparse.Namespace) -> None:
     for path in inputs:
         if not path.is_file():
             raise InputError(f"no annotations at {path}: it is {_what(path)}")
-    from pose_project.structures import KNOWN_SCHEMAS  # late, since --help needs no NumPy
+    from pose_project.data.category_schemas import known_schemas  # late, for a quick --help
 
-    if arguments.schema is not None and arguments.schema not in KNOWN_SCHEMAS:
+    if arguments.schema is not None and arguments.schema not in known_schemas():
         schema = Path(arguments.schema)
         inputs.append(schema)
         if not schema.is_file():
             raise InputError(
                 f"--schema {schema} is {_what(schema)}; give a JSON file with categories or one of "
-                + ", ".join(KNOWN_SCHEMAS)
+                + ", ".join(known_schemas())
             )
     for option, folder in (
         ("--images", arguments.images),

@@ -45,7 +45,7 @@ def draw_annotation(
 
 
 def _numbers(values: Any, count: int) -> np.ndarray | None:
-    """Return (count,) float64, or None for what is no list of so many numbers."""
+    """Return (count,) float64, or None unless it is a list of that many numbers."""
     if not isinstance(values, list) or len(values) != count:
         return None
     if not set(map(type, values)) <= {int, float} or not all(abs(v) < _LARGEST for v in values):

@@ -136,7 +136,7 @@ def why_not_coco(content: Any) -> str:
         results = content and isinstance(content[0], dict) and "score" in content[0]
         return "a list of results, not of annotations" if results else "it is a list, not an object"
     if not isinstance(content, dict):
-        return "it is no object"
+        return "it is not an object"
     wrong = [kind for kind in KINDS if not isinstance(content.get(kind), list)]
     return f"no list under {', '.join(map(repr, wrong))}" if wrong else ""
 

@@ -37,7 +37,7 @@ def check_output(output: Path, inputs: Sequence[Path]) -> None:
     ):
         raise InputError(f"--fix {output} would replace an input; name another file")
     if not output.parent.is_dir() or not os.access(output.parent, os.W_OK | os.X_OK):
-        raise InputError(f"--fix {output}: {output.parent} is no folder that can be written")
+        raise InputError(f"--fix {output}: {output.parent} is not a folder that can be written to")
 
 
 def write_corrected(
@@ -63,7 +63,7 @@ def correct(dataset: Dataset, photos: Sequence[Photo] = ()) -> tuple[dict[str, A
     """Return a corrected copy of the content, and what was done. Entries are replaced, not changed.
 
     What is left out: annotations of photos that are not listed, copies of other annotations, and
-    those without box and labelled keypoints. Entries that are no objects stay.
+    those without box and labelled keypoints. Entries that are not objects stay.
     """
     corrections: Corrections = Counter()
     content = dict(dataset.content)
@@ -127,7 +127,7 @@ def _correct_annotations(dataset: Dataset, corrections: Corrections) -> list[Any
     ]
     corners = read_as_xyxy(dataset)
     if are_xyxy(corners, leaves_photo(dataset)):
-        sizes = [None] * len(sizes)  # what leaves its photo is no XYWH to be clipped
+        sizes = [None] * len(sizes)  # a box that leaves its photo cannot be clipped as XYWH
         for row in np.flatnonzero(corners):
             x1, y1, x2, y2 = annotations[row]["bbox"]
             annotations[row] = {**annotations[row], "bbox": [x1, y1, x2 - x1, y2 - y1]}

@@ -115,7 +115,7 @@ _PROBLEMS = (
         corrected=True,
     ),
     Problem(
-        *("flip-pairs", ERROR, "flip_pairs are no mirror"),
+        *("flip-pairs", ERROR, "flip_pairs are not a mirror"),
         loading=REFUSED,
         why="mirrored photos would get wrong labels: each keypoint has one partner or none.",
         remedy="list pairs of known names, each name once.",
@@ -270,7 +270,7 @@ _PROBLEMS = (
         remedy="write polygons of at least three points, an RLE of the photo's size, or nothing.",
     ),
     Problem(
-        *("area-malformed", ERROR, "area is no finite number"),
+        *("area-malformed", ERROR, "area is not a finite number"),
         loading=REFUSED,
         why="evaluation cannot read it.",
         remedy="write the area in square pixels.",
@@ -309,7 +309,7 @@ _PROBLEMS = (
     ),
     Problem(
         *("visibility", ERROR, "a visibility other than 0, 1 or 2"),
-        why="v is no score: whatever is above 0 is learnt and scored as a labelled point.",
+        why="v is not a score: whatever is above 0 is learnt and scored as a labelled point.",
         remedy="write 0 for unlabelled, 1 for labelled but hidden, 2 for visible.",
     ),
     Problem(

@@ -139,11 +139,11 @@ def _check_names(weights: Mapping[str, Any], expected: set[str], whose: str) -> 
             for names, what in ((unknown, "unknown"), (missing, "missing"))
             if names
         )
-        raise InputError(f"these are no weights of {whose}, {len(expected)} tensors: {shown}")
+        raise InputError(f"these are not weights of {whose}, {len(expected)} tensors: {shown}")
     for name, value in weights.items():
         if not isinstance(value, Tensor) or value.ndim == 0 or value.numel() == 0:
             what = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise InputError(f"{name} is no array of numbers but {what}")
+            raise InputError(f"{name} is not an array of numbers but {what}")
 
 
 def _check_shapes(weights: Mapping[str, Tensor]) -> None:

@@ -43,7 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write the report and print the headline."""
     if arguments.images is not None and not arguments.images.is_dir():
-        raise InputError(f"--images {arguments.images} is no folder")
+        raise InputError(f"--images {arguments.images} is not a folder")
     if arguments.output.exists() and not arguments.output.is_dir():
         raise InputError(f"--output {arguments.output} is a file")
     if arguments.seed < 0:

@@ -101,10 +101,10 @@ def optimal_scores(pairing: Pairing) -> np.ndarray:
 def corrected_keypoints(pairing: Pairing, diagnosis: Diagnosis, kind: int) -> np.ndarray:
     """Return (D, K, 2) the predicted places, those of one type of error corrected.
 
-    As in the paper (section 4.1), a correction is no oracle. Jitter is moved to where it would just
-    be good, a miss to where it would just be jitter, and an inversion or swap as close to its right
-    place as it was to the wrong one. Each is moved along the line to its right place, where the
-    authors' code takes the horizontal.
+    As in the paper (section 4.1), a correction is not an oracle. Jitter is moved to where it would
+    just be good, a miss to where it would just be jitter, and an inversion or swap as close to its
+    right place as it was to the wrong one. Each is moved along the line to its right place, where
+    the authors' code takes the horizontal.
     """
     points = pairing.predictions.keypoints[..., :2].copy()
     row, keypoint = np.nonzero(diagnosis.kinds == kind)

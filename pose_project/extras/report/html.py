@@ -22,7 +22,7 @@ from pose_project.extras.report.gallery import ERRORS
 from pose_project.extras.report.markdown import ERROR_NAMES
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import write_text_atomic
-from pose_project.visualization.curves import COLOURS
+from pose_project.visualization.palette import COLOURS
 
 _THUMBNAIL_PX = 360
 _JPEG_QUALITY = 75
@@ -216,7 +216,7 @@ def _photo(photo: dict[str, Any], images: Path | None) -> dict[str, Any]:
 
 
 def _thumbnail(path: Path) -> str | None:
-    """Return a small JPEG as a data URI; None if the file is no photo."""
+    """Return a small JPEG as a data URI; None if the file is not a photo."""
     picture = cv2.imread(str(path))
     if picture is None:
         return None

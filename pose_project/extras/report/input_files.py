@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from pose_project.data.annotation_files import keypoint_categories, load_annotations
+from pose_project.data.category_schemas import schemas_of_size
 from pose_project.data.validation import LARGEST_COORDINATE
 from pose_project.extras.report.arrays import Category, People, Photos, Predictions, Results, Truth
 from pose_project.extras.report.foreign_results import read_any_results
-from pose_project.structures import KeypointSchema, schemas_of_size
+from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
 
 
@@ -204,7 +205,7 @@ def _array(where: list[str], rows: list[Any], width: int, what: str) -> np.ndarr
             if not isinstance(row, list) or len(row) != width:
                 given = f"{len(row)} numbers" if isinstance(row, list) else repr(row)[:60]
                 raise InputError(f"{where[place]}: {what} is {given}, not {width} numbers")
-        raise InputError(f"{where[0]} or a later one: {what} holds something that is no number")
+        raise InputError(f"{where[0]} or a later one: {what} holds something that is not a number")
     values = values.astype(np.float64)
     wrong = ~(np.abs(values) < LARGEST_COORDINATE**2).all(axis=1)  # NaN is not smaller either
     if wrong.any():

@@ -59,7 +59,7 @@ def format_report(report: dict[str, Any]) -> str:
 
 
 def escape(text: str) -> str:
-    r"""Return text that Markdown shows as it is, on one line, and that is no HTML.
+    r"""Return text that Markdown shows as it is, on one line, and that is not HTML.
 
     >>> escape("<b>a|b_c</b>")
     '&lt;b&gt;a\\|b\\_c&lt;/b&gt;'

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from pose_project.extras.report.diagnosis import KINDS
 from pose_project.extras.report.markdown import ERROR_NAMES
 from pose_project.utils.files import atomic_path
-from pose_project.visualization.curves import COLOURS
+from pose_project.visualization.palette import COLOURS
 
 # good in grey, errors in Okabe and Ito's colours
 KIND_COLOURS = dict(zip(KINDS, ("0.8", *COLOURS), strict=False))

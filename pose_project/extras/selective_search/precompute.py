@@ -24,7 +24,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pose_project.data.image_reading import read_photo
-from pose_project.data.proposal_files import write_proposal_file
+from pose_project.extras.selective_search.proposal_files import write_proposal_file
 from pose_project.extras.selective_search.regions import require_scikit_image
 from pose_project.extras.selective_search.search import MAX_SIDE, MODES, selective_search
 from pose_project.utils.errors import InputError, UnreadablePhotoError, WorkerDiedError

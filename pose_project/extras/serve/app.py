@@ -37,7 +37,7 @@ _BODY = {"required": True, "content": {f"image/{kind}": _PHOTO for kind in FORMA
 _PROBLEMS = {
     408: "the upload took too long",
     413: "too many bytes or pixels",
-    415: "no photo, or of a kind that is not taken",
+    415: "not a photo, or of a kind that is not taken",
     422: "empty, damaged, or too long and thin",
     429: "too many requests of this client; see Retry-After",
     503: "too many requests at once; see Retry-After",

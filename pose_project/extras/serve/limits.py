@@ -11,8 +11,7 @@ import numpy as np
 from fastapi import HTTPException
 from PIL import Image
 
-from pose_project.data.image_files import check_pixels
-from pose_project.data.image_reading import decode_photo
+from pose_project.data.image_reading import check_pixels, decode_photo
 from pose_project.utils.errors import UnreadablePhotoError
 
 # those that browsers show; Pillow's other decoders are not offered to strangers
@@ -109,8 +108,8 @@ def decode_upload(data: bytes, max_pixels: int) -> np.ndarray:
     """Return the photo in an upload: (H, W, 3) uint8 BGR, turned as its EXIF data say.
 
     Raises:
-        HTTPException: 413 if it has too many pixels, 415 if it is no photo of a known kind, 422 if
-            it is damaged or has a form that the model cannot take.
+        HTTPException: 413 if it has too many pixels, 415 if it is not a photo of a known kind, 422
+            if it is damaged or has a form that the model cannot take.
     """
     _check_header(data, max_pixels)
     try:

@@ -42,7 +42,7 @@ def serve(app: FastAPI, listener: socket.socket) -> None:
     def stop(number: int, frame: object) -> None:
         server.should_exit = True
 
-    # uvicorn raises the signal once more when it is done; being asked to stop is no error
+    # uvicorn raises the signal once more when it is done; being asked to stop is not an error
     before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         server.run(sockets=[listener])

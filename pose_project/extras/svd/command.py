@@ -62,4 +62,4 @@ def check_output(output: Path, files: Sequence[Path], inputs: Sequence[str]) -> 
             raise InputError(f"{path} would be replaced; choose another --output")
     folder = next(parent for parent in output.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"{output} cannot be written: {folder} is no folder that can be written")
+        raise InputError(f"{output}: {folder} is not a folder that can be written to")

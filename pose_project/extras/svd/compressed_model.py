@@ -14,6 +14,7 @@ from pose_project.config.building import plain_config
 from pose_project.engine.checks import check_evaluation
 from pose_project.evaluation.model_categories import load_categories
 from pose_project.extras.svd.compression import build_low_rank_head, full_box_head, low_rank_config
+from pose_project.extras.svd.low_rank import LinearSVD, check_rank
 from pose_project.extras.svd.rank_curves import plot_rank_curves
 from pose_project.extras.svd.rank_survey import (
     REPEATS,
@@ -23,7 +24,6 @@ from pose_project.extras.svd.rank_survey import (
     survey_ranks,
 )
 from pose_project.modeling.build import build_model, resolve_device
-from pose_project.modeling.svd import LinearSVD, check_rank
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import atomic_path
 from pose_project.utils.provenance import device_name
@@ -110,14 +110,14 @@ def parse_ranks(text: str, layers: Sequence[nn.Linear]) -> list[tuple[int, ...]]
     """Return for each of the ranks, separated by commas, that of each layer.
 
     Raises:
-        InputError: if one is no number, is out of range, or does not name one for each layer.
+        InputError: if one is not a number, is out of range, or does not name one for each layer.
     """
     choices = []
     for part in text.split(","):
         try:
             ranks = tuple(int(number) for number in part.split(":"))
         except ValueError:
-            raise InputError(f"--rank {text}: {part!r} is no rank; write 64 or 64,32") from None
+            raise InputError(f"--rank {text}: {part!r} is not a rank; write 64 or 64,32") from None
         if len(ranks) == 1:
             ranks *= len(layers)
         if len(ranks) != len(layers):

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from pose_project.config.building import build
-from pose_project.modeling.svd import LinearSVD, LowRankBoxHead, truncated_state_dict
+from pose_project.extras.svd.low_rank import LinearSVD, LowRankBoxHead, truncated_state_dict
 from pose_project.utils.errors import InputError
 
 

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from pose_project.utils.files import atomic_path
-from pose_project.visualization.curves import COLOURS
+from pose_project.visualization.palette import COLOURS
 
 
 @dataclass(frozen=True)

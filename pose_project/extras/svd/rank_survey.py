@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from pose_project.config.building import build
 from pose_project.engine import PoseTrainer
+from pose_project.extras.svd.low_rank import LinearSVD, LowRankBoxHead
 from pose_project.extras.svd.rank_curves import Panel
-from pose_project.modeling.svd import LinearSVD, LowRankBoxHead
 
 logger = logging.getLogger(__name__)
 

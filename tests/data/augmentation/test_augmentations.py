@@ -21,7 +21,7 @@ from pose_project.data.augmentation import (
     RandomAffine,
     RandomBlur,
 )
-from pose_project.data.augmentation.augmented_image import AugmentedPhoto, resize_filtered
+from pose_project.data.augmentation.augmented_image import AugmentedImage, resize_filtered
 from pose_project.data.augmentation.polygons import rectangle
 from pose_project.data.loader import seeded
 from pose_project.utils.errors import InputError
@@ -82,7 +82,7 @@ def found(photo: np.ndarray, channel: int) -> np.ndarray:
 
 def augment(augmentations, seed: int, fast_resize: bool = True):
     photo, points = painted()
-    augmented = AugmentedPhoto(photo, BOXES.copy(), fast_resize)
+    augmented = AugmentedImage(photo, BOXES.copy(), fast_resize)
     with seeded(seed):
         transforms = T.AugmentationList(list(augmentations))(augmented)
     mirrored = is_mirror(linear_part(transforms, (H, W)))
@@ -107,7 +107,7 @@ def test_points_lie_where_the_photo_shows_them(name):
     assert compared >= 8
 
 
-def is_deep(augmented: AugmentedPhoto, point) -> bool:
+def is_deep(augmented: AugmentedImage, point) -> bool:
     """Whether the whole disc at a point is in the photo's part of the picture."""
     region = rectangle(augmented.image.shape[:2]) if augmented.region is None else augmented.region
     outline = region.astype(np.float32)
@@ -117,7 +117,7 @@ def is_deep(augmented: AugmentedPhoto, point) -> bool:
 compositions = st.lists(st.sampled_from(sorted(GEOMETRIC)), min_size=1, max_size=4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(compositions, st.integers(0, 2**32 - 1))
 def test_compositions_invert(names, seed):
     _, transforms, _, mirrored = augment([GEOMETRIC[name] for name in names], seed)
@@ -128,7 +128,7 @@ def test_compositions_invert(names, seed):
     np.testing.assert_allclose(back, points, atol=0.01)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(compositions, st.integers(0, 2**32 - 1))
 def test_sides_are_those_of_the_picture(names, seed):
     """Left is where the left's colour is: the swapped row in a mirror, and the order turns."""

@@ -54,7 +54,7 @@ def test_parts_joined_round_a_corner_do_not_reach_it():
     assert abs(area(parts)) == pytest.approx(2 * 15 + 10 * 2)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1))
 def test_stars_are_clipped_as_they_are_drawn(seed):
     rng = np.random.default_rng(seed)

@@ -163,7 +163,6 @@ def test_a_damaged_member_gets_no_name(run, tmp_path):
 
 @settings(
     max_examples=150,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

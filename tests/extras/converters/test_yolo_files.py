@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from pose_project.extras.converters.yolo_to_coco import Converted, yolo_to_coco
-from pose_project.structures import COCO_PERSON, KNOWN_SCHEMAS
+from pose_project.extras.known_schemas.published import KNOWN_SCHEMAS
+from pose_project.structures import COCO_PERSON
 from pose_project.utils.errors import InputError
 
 LINE = "0 0.5 0.5 0.5 0.5 0.5 0.5 2 0.25 0.5 1 0 0 0\n"

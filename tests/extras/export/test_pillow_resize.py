@@ -43,7 +43,7 @@ def test_every_value_is_pillows(before_hw, after_hw):
     np.testing.assert_array_equal(found.numpy(), expected)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.tuples(st.integers(1, 5000), st.integers(1, 5000)),
     st.integers(1, 1000),
@@ -56,7 +56,7 @@ def test_sizes_are_detectron2s(photo_hw, short_edge, more):
     assert found == [max(transform.new_h, 1), max(transform.new_w, 1)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.tuples(st.integers(1, 5000), st.integers(1, 5000)),
     st.integers(1, 1000),

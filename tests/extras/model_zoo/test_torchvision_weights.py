@@ -189,7 +189,7 @@ def test_wrong_content(torchvision_weights):
         from_torchvision({**torchvision_weights, 3: torch.zeros(1)})
     name = "backbone.body.conv1.weight"
     for value, what in ((3, "int"), (torch.tensor(3.0), r"\(\)"), (torch.zeros(0, 2), r"\(0, 2\)")):
-        with pytest.raises(InputError, match=f"{name} is no array of numbers but {what}"):
+        with pytest.raises(InputError, match=f"{name} is not an array of numbers but {what}"):
             from_torchvision({**torchvision_weights, name: value})
     with pytest.raises(InputError, match=r"conv1.weight is \(3, 2\), not \(64, 3, 7, 7\)"):
         from_torchvision({**torchvision_weights, name: torch.zeros(3, 2)})

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from helpers.repository import ROOT
 
-from pose_project.data.proposal_files import add_proposals
 from pose_project.extras.selective_search import precompute as module
 from pose_project.extras.selective_search.precompute import precompute_proposals
+from pose_project.extras.selective_search.proposal_files import add_proposals
 from pose_project.extras.selective_search.search import selective_search
 from pose_project.utils.errors import InputError
 

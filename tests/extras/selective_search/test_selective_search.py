@@ -160,7 +160,7 @@ def test_grouping_is_the_papers_algorithm(similarity):
     assert group_regions(regions, similarity).tolist() == reference_grouping(regions, similarity)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(0, 2**32 - 1))
 def test_ranking_keeps_every_different_box_once(sizes, seed):
     rng = np.random.default_rng(seed)

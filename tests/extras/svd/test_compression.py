@@ -12,7 +12,7 @@ from detectron2.modeling.roi_heads import FastRCNNConvFCHead
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.engine import PoseTrainer, load_config
 from pose_project.extras.svd.compression import build_low_rank_head, full_box_head, low_rank_config
-from pose_project.modeling.svd import LinearSVD, LowRankBoxHead
+from pose_project.extras.svd.low_rank import LinearSVD, LowRankBoxHead
 from pose_project.utils.errors import InputError
 
 

@@ -7,6 +7,7 @@ import torch
 from detectron2.layers import ShapeSpec
 from detectron2.modeling.roi_heads import FastRCNNConvFCHead
 
+from pose_project.extras.svd.low_rank import LowRankBoxHead
 from pose_project.extras.svd.rank_survey import (
     HeadFigures,
     count_multiply_adds,
@@ -15,7 +16,6 @@ from pose_project.extras.svd.rank_survey import (
     interleaved_medians,
     survey_panels,
 )
-from pose_project.modeling.svd import LowRankBoxHead
 
 SHAPE = ShapeSpec(channels=4, height=3, width=5)
 

@@ -1,0 +1,1 @@
+"""The keypoints of published datasets, whose files often do not list them."""

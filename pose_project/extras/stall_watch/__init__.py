@@ -1,0 +1,1 @@
+"""Processes that wait for one that hangs are ended, and the one is named."""
