@@ -147,7 +147,18 @@ class PoseCheckpointer(DetectionCheckpointer):
                 f"another shape; {len(incompatible.unexpected_keys)} in the file are unexpected "
                 f"(first: {names})"
             )
+        if not self._complete:
+            _log_taken_over(len(self.model.state_dict()), unfilled, incompatible.unexpected_keys)
         return incompatible
+
+
+def _log_taken_over(num_tensors: int, unfilled: list[str], unexpected: list[str]) -> None:
+    """Say once how much of a model its weights have filled."""
+    new = f"; new: {', '.join(sorted(unfilled)[:6])}" if unfilled else ""
+    more = f" and {len(unfilled) - 6} more" if len(unfilled) > 6 else ""
+    left = f"; {len(unexpected)} of the file are not used" if unexpected else ""
+    taken = num_tensors - len(unfilled)
+    logger.info("%d of %d tensors taken over%s%s%s", taken, num_tensors, new, more, left)
 
 
 def write_checkpoint(path: Path, content: Mapping[str, Any], provenance: dict[str, Any]) -> None:

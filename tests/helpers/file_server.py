@@ -104,8 +104,9 @@ def _handler_of(server: FileServer) -> type[BaseHTTPRequestHandler]:
                 body[len(body) // 2] ^= 1
             time.sleep(fault.stall)
             try:
-                for place in range(0, len(body[: fault.stop_after]), server.block):
-                    block = body[: fault.stop_after][place : place + server.block]
+                sent = memoryview(body)[: fault.stop_after]
+                for place in range(0, len(sent), server.block):
+                    block = sent[place : place + server.block]
                     self.wfile.write(block)
                     request.sent += len(block)
                     time.sleep(server.pause)
