@@ -224,5 +224,9 @@ def test_metrics_files(lines):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "metrics.json"
         path.write_text("\n".join(lines), encoding="utf-8", errors="surrogatepass")
-        read_series(path)
+        for iterations, numbers in read_series(path).values():
+            assert len(iterations) == len(numbers) and (np.diff(iterations) > 0).all()
+            assert np.isfinite(numbers).all()
         drop_rows(path, first=3)
+        kept = path.read_text(encoding="utf-8").splitlines()
+        assert all(json.loads(line)["iteration"] < 3 for line in kept)
