@@ -15,6 +15,7 @@ Exit codes: 0 done; 2 wrong input or a loss that is not finite, in one line; 130
 import argparse
 import logging
 import os
+from typing import TYPE_CHECKING
 
 from pose_project.commands.options import (
     add_device_option,
@@ -24,6 +25,9 @@ from pose_project.commands.options import (
 )
 from pose_project.utils.errors import InputError
 from pose_project.utils.extras import find_extra
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 logger = logging.getLogger(__name__)
 
