@@ -15,7 +15,6 @@ Exit codes: 0 done; 2 wrong input or a loss that is not finite, in one line; 130
 import argparse
 import logging
 import os
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pose_project.commands.options import (
@@ -24,7 +23,7 @@ from pose_project.commands.options import (
     model_zoo,
     read_config,
 )
-from pose_project.utils.errors import InputError, PoseError
+from pose_project.utils.errors import InputError
 from pose_project.utils.extras import find_extra
 
 if TYPE_CHECKING:
@@ -137,51 +136,11 @@ def run_process(arguments: argparse.Namespace) -> None:
     if arguments.eval_only:
         results = evaluate(cfg)
     else:
-        log_dataset_findings(cfg)
+        if doctor := find_extra("doctor.before_training"):
+            doctor.log_dataset_findings(cfg)
         results = train(cfg, arguments.resume or was_restarted())
-    explain(cfg, results)
-
-
-def log_dataset_findings(cfg: "DictConfig") -> None:
-    """Log what the doctor finds wrong with the datasets of a training, a line for each."""
-    from detectron2.utils import comm
-
-    from pose_project.data import resolve_dataset
-    from pose_project.data.annotation_files import load_annotations
-
-    doctor = find_extra("doctor.examination")
-    if doctor is None or not comm.is_main_process():
-        return
-    for name in dict.fromkeys(_dataset_names(cfg)):
-        json_file = resolve_dataset(name).get("json_file")
-        if json_file is not None:
-            doctor.log_findings(json_file, load_annotations(json_file).content)
-
-
-def _dataset_names(cfg: "DictConfig") -> Iterator[str]:
-    """Yield the names of the datasets; the trainer refuses what is not a name."""
-    from omegaconf import ListConfig, OmegaConf
-
-    for loader in ("train", "test"):
-        key = f"dataloader.{loader}.dataset.names"
-        names = OmegaConf.select(cfg, key, throw_on_resolution_failure=False)
-        for name in names if isinstance(names, ListConfig) else [names]:
-            if isinstance(name, str):
-                yield name
-
-
-def explain(cfg: "DictConfig", results: dict[str, dict[str, float]] | None) -> None:
-    """Write the report of the last evaluation, as the command analyze does, if it is asked for."""
-    from detectron2.utils import comm
-
-    if not cfg.train.report or not comm.is_main_process() or "keypoints" not in (results or {}):
-        return
-    report = find_extra("report.run_report")
-    try:
-        if report is None:
-            raise InputError("pose_project/extras/report is not here")
-        path = report.write_run_report(cfg)
-    except (PoseError, OSError) as error:  # the run itself is complete
-        logger.warning("No report: %s", error)
-    else:
-        logger.info("What is wrong with which keypoints: %s", path)
+    if cfg.train.report:
+        if report := find_extra("report.run_report"):
+            report.explain(cfg, results)
+        else:
+            logger.warning("No report: pose_project/extras/report is not here")

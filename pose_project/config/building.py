@@ -16,12 +16,14 @@ def build(cfg: DictConfig, part: str) -> Any:
         part: dotted key of a lazy call, such as ``dataloader.train``.
 
     Raises:
-        InputError: naming the part, if its arguments do not make one.
+        InputError: naming the part, if its arguments do not make one, or the package that it needs.
     """
     try:
         return instantiate(OmegaConf.select(cfg, part))
     except PoseError:
         raise
+    except ModuleNotFoundError as error:
+        raise InputError(f"{part} needs {error.name}: pip install {error.name}") from error
     except (TypeError, ValueError, KeyError, AttributeError, AssertionError, RuntimeError) as error:
         raise InputError(f"{part} cannot be built from this config: {error!r}") from error
 

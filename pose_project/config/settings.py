@@ -2,7 +2,7 @@
 
 A dataclass of settings stands beside the code that reads it. From it come the keys of a config
 (``dataclasses.asdict``), the check of what a user has set (:func:`read_settings`) and the table in
-the docs (:func:`settings_table`).
+docs/settings.md.
 
 >>> from dataclasses import dataclass
 >>> @dataclass
@@ -95,14 +95,14 @@ def read_settings(
         if key not in _keys(kind):
             raise InputError(f"there is no key {name}.{key}{did_you_mean(key, _keys(kind), name)}")
     values = {}
-    for each, hint in _typed_fields(kind):
+    for each, hint in typed_fields(kind):
         if each.name not in given:
             continue
         value = given[each.name]
         if is_dataclass(hint):
             value = read_settings(hint, value, f"{name}.{each.name}")
         elif not _accepts(hint, each.metadata, value):
-            expected = _expected(hint, each.metadata)
+            expected = expected_values(hint, each.metadata)
             near = did_you_mean(str(value), each.metadata["choices"])
             raise InputError(f"{name}.{each.name} must be {expected}, got {value!r}{near}")
         values[each.name] = value
@@ -118,30 +118,12 @@ def add_missing(given: DictConfig, defaults: Mapping[str, Any]) -> None:
             add_missing(given[key], default)
 
 
-def settings_table(kind: type, name: str) -> str:
-    """Return a Markdown table of all keys below ``name``: default, values, meaning."""
-    rows = ["| key | default | values | meaning |", "|---|---|---|---|"]
-    rows += [f"| {' | '.join(each)} |" for each in _rows(kind, name)]
-    return "\n".join(rows) + "\n"
-
-
-def _rows(kind: type, name: str) -> Iterator[tuple[str, str, str, str]]:
-    defaults = kind()
-    for each, hint in _typed_fields(kind):
-        key = f"{name}.{each.name}"
-        if is_dataclass(hint):
-            yield from _rows(hint, key)
-            continue
-        default = getattr(defaults, each.name)
-        shown = "null" if default is None else str(default) or '""'
-        yield f"`{key}`", f"`{shown}`", _expected(hint, each.metadata), each.metadata["doc"]
-
-
 def _keys(kind: type) -> list[str]:
     return [each.name for each in fields(kind)]
 
 
-def _typed_fields(kind: type) -> Iterator[tuple[Field, Any]]:
+def typed_fields(kind: type) -> Iterator[tuple[Field, Any]]:
+    """Return the fields of a dataclass of settings, each with its type."""
     hints = get_type_hints(kind)
     return ((each, hints[each.name]) for each in fields(kind))
 
@@ -166,18 +148,18 @@ def _accepts(hint: Any, limits: Mapping[str, Any], value: Any) -> bool:
     return limits["accepts"](value)
 
 
-def _expected(hint: Any, limits: Mapping[str, Any]) -> str:
+def expected_values(hint: Any, limits: Mapping[str, Any]) -> str:
     """Return which values a field takes, in words."""
     if limits["expected"]:
         return limits["expected"]
     if get_origin(hint) is UnionType:
-        return " or ".join(_expected(each, limits) for each in get_args(hint))
+        return " or ".join(expected_values(each, limits) for each in get_args(hint))
     if get_origin(hint) is Literal:
         *others, last = get_args(hint)
         return f"{', '.join(others)} or {last}"
     if get_origin(hint) is list:
         (item,) = get_args(hint)
-        return f"a list, each {_expected(item, limits)}"
+        return f"a list, each {expected_values(item, limits)}"
     if hint not in (int, float):
         return _NAMES[hint]
     low = "" if limits["low"] == -math.inf else f" from {limits['low']:g}"

@@ -5,7 +5,7 @@ from typing import Literal
 
 import torch
 
-from pose_project.config.settings import setting, settings_table
+from pose_project.config.settings import setting
 from pose_project.evaluation.tables import METRICS
 from pose_project.modeling.acceleration import InferenceSettings
 
@@ -139,7 +139,3 @@ class TrainSettings:
         {"broadcast_buffers": False, "find_unused_parameters": False},
         "Arguments of PyTorch's DistributedDataParallel.",
     )
-
-
-if __name__ == "__main__":  # python -m pose_project.config.train_settings, for docs/settings.md
-    print(settings_table(TrainSettings, "train"), end="")

@@ -257,6 +257,8 @@ def _with_schemas(
         InputError: if the schema that was given is that of no category.
     """
     given = _given_schemas.get(json_file, "")
+    if not given and _has_name_for_each_point(categories, annotations):
+        return categories, annotations, 0
     schemas = read_schemas(given) if given else {}
     completed = complete_categories(categories, annotations, schemas)
     if given and not completed.expected:
@@ -271,6 +273,19 @@ def _with_schemas(
     for place, schema in completed.expected.items():
         completed.categories[place] = with_schema(without_schema(categories[place]), schema)
     return completed.categories, completed.annotations, len(completed.fitted)
+
+
+def _has_name_for_each_point(
+    categories: list[dict[str, Any]], annotations: list[dict[str, Any]]
+) -> bool:
+    """Return whether every annotation with keypoints has as many as its category has names."""
+    names = {each["id"]: each.get("keypoints") for each in categories}
+    lengths = {id_: 3 * len(each) for id_, each in names.items() if isinstance(each, list)}
+    return all(
+        len(each["keypoints"]) == lengths.get(each.get("category_id"))
+        for each in annotations
+        if isinstance(each.get("keypoints"), list) and type(each.get("category_id")) is int
+    )
 
 
 def _fill(

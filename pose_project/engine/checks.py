@@ -1,5 +1,6 @@
 """Whether a model and the data fit each other, found before anything is written."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from detectron2.data import MetadataCatalog
@@ -9,27 +10,15 @@ from torch import nn
 from pose_project.config.building import build
 from pose_project.data import get_categories, get_schema
 from pose_project.evaluation import PoseEvaluator
+from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
 
 
 def check_fit(model: nn.Module, dataset_names: str | list[str]) -> None:
     """Raise ``InputError`` if a model and what it is trained on differ in keypoints or classes."""
-    heads = getattr(model, "roi_heads", None)
-    head = getattr(heads, "keypoint_head", None)
-    schema = get_schema(dataset_names)
-    if head is not None and head.num_keypoints != schema.num_keypoints:
-        raise InputError(
-            f"the head predicts {head.num_keypoints} keypoints, {dataset_names} has "
-            f"{schema.num_keypoints}, and there are {len(schema.oks_sigmas)} OKS sigmas; set "
-            f"model.roi_heads.keypoint_head.num_keypoints={schema.num_keypoints}"
-        )
     first = dataset_names if isinstance(dataset_names, str) else dataset_names[0]
-    classes = MetadataCatalog.get(first).get("thing_classes")
-    if heads is not None and classes is not None and heads.num_classes != len(classes):
-        raise InputError(
-            f"the model has {heads.num_classes} classes, {dataset_names} has {len(classes)} "
-            f"({', '.join(classes[:5])}); set model.roi_heads.num_classes={len(classes)}"
-        )
+    schema, classes = get_schema(dataset_names), MetadataCatalog.get(first).get("thing_classes")
+    _check_heads(model, str(dataset_names), schema, classes)
 
 
 def check_proposals(cfg: DictConfig, model: nn.Module, loader: str) -> None:
@@ -68,7 +57,8 @@ def check_evaluation(
     loader, evaluator = build(cfg, "dataloader.test"), build(cfg, "dataloader.evaluator")
     if isinstance(evaluator, PoseEvaluator):
         evaluator.match_categories(categories)
-        _check_classes(model, categories, evaluator)
+        names = [str(each["name"]) for each in categories]
+        _check_heads(model, evaluator.dataset_name, evaluator.model_schema, names)
     else:
         check_fit(model, cfg.dataloader.test.dataset.names)
     return loader, evaluator
@@ -90,21 +80,23 @@ def check_same_classes(categories: list[dict[str, Any]], dataset_name: str) -> N
         )
 
 
-def _check_classes(
-    model: nn.Module, categories: list[dict[str, Any]], evaluator: PoseEvaluator
+def _check_heads(
+    model: nn.Module,
+    dataset_name: str,
+    schema: KeypointSchema | None,
+    classes: Sequence[str] | None,
 ) -> None:
+    """Compare what a model predicts with a dataset's keypoints and classes; None is not checked."""
     heads = getattr(model, "roi_heads", None)
     head = getattr(heads, "keypoint_head", None)
-    schema = evaluator.model_schema
     if head is not None and schema is not None and head.num_keypoints != schema.num_keypoints:
         raise InputError(
-            f"the head predicts {head.num_keypoints} keypoints, {evaluator.dataset_name} has "
+            f"the head predicts {head.num_keypoints} keypoints, {dataset_name} has "
             f"{schema.num_keypoints}, and there are {len(schema.oks_sigmas)} OKS sigmas; set "
             f"model.roi_heads.keypoint_head.num_keypoints={schema.num_keypoints}"
         )
-    if heads is not None and heads.num_classes != len(categories):
-        names = ", ".join(str(each["name"]) for each in categories[:5])
+    if heads is not None and classes is not None and heads.num_classes != len(classes):
         raise InputError(
-            f"the model has {heads.num_classes} classes, {evaluator.dataset_name} has "
-            f"{len(categories)} ({names}); set model.roi_heads.num_classes={len(categories)}"
+            f"the model has {heads.num_classes} classes, {dataset_name} has {len(classes)} "
+            f"({', '.join(classes[:5])}); set model.roi_heads.num_classes={len(classes)}"
         )

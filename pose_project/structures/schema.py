@@ -197,30 +197,13 @@ def _read_skeleton(
     return tuple((names[a - first], names[b - first]) for a, b in lines)
 
 
+_COCO_PAIRS = tuple(
+    (f"left_{part}", f"right_{part}")
+    for part in ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+)
 COCO_PERSON = KeypointSchema(
-    names=(
-        "nose",
-        "left_eye",
-        "right_eye",
-        "left_ear",
-        "right_ear",
-        "left_shoulder",
-        "right_shoulder",
-        "left_elbow",
-        "right_elbow",
-        "left_wrist",
-        "right_wrist",
-        "left_hip",
-        "right_hip",
-        "left_knee",
-        "right_knee",
-        "left_ankle",
-        "right_ankle",
-    ),
-    flip_pairs=tuple(
-        (f"left_{part}", f"right_{part}")
-        for part in ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
-    ),
+    names=("nose", *(name for pair in _COCO_PAIRS for name in pair)),
+    flip_pairs=_COCO_PAIRS,
     skeleton=(
         ("left_ankle", "left_knee"),
         ("left_knee", "left_hip"),

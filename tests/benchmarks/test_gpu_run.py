@@ -117,7 +117,7 @@ def test_wrong_input(tmp_path, capsys):
     (tmp_path / "other.json").write_text('{"device": "another", "parts": {}}')
     assert tool.main(["--device", "cpu", "--json", str(tmp_path / "other.json")]) == 2
     assert "is of another device, another" in capsys.readouterr().err
-    with pytest.raises(InputError, match="no result of tools/gpu.py"):
+    with pytest.raises(InputError, match="not a result of tools/gpu.py"):
         write_gpu_report(tmp_path / "other.json", tmp_path / "page.md")
     if not torch.cuda.is_available():
         assert tool.main(["--json", str(tmp_path / "gpu.json")]) == 2

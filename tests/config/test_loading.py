@@ -1,11 +1,14 @@
+import sys
 from pathlib import Path
 
 import pytest
-from detectron2 import modeling
-from detectron2.config import LazyConfig, instantiate
+from detectron2.config import LazyCall, LazyConfig, instantiate
 from helpers.annotations import person
 from helpers.repository import ROOT
+from helpers.vit import skip_without_vit
+from omegaconf import OmegaConf
 
+from pose_project.config.building import build
 from pose_project.engine import load_config
 from pose_project.modeling import SpatialSoftmaxKeypointHead
 from pose_project.utils.errors import InputError
@@ -17,14 +20,9 @@ CONFIGS = sorted(
 SYNTHETIC = str(ROOT / "configs/quick/synthetic.py")
 
 
-def skip_vitdet_on_release_06(config: str) -> None:
-    if "vitdet" in config and not hasattr(modeling, "ViT"):
-        pytest.skip("release 0.6 of Detectron2 has no ViT")
-
-
 @pytest.mark.parametrize("config", CONFIGS)
 def test_every_config_loads_overrides_saves_and_builds(config, tmp_path, write_dataset):
-    skip_vitdet_on_release_06(config)
+    skip_without_vit(config)
     overrides = ["train.max_iter=7", "dataloader.test.dataset.names=other"]
     if "custom" in config:
         json_file, photos = write_dataset([person()])
@@ -116,6 +114,17 @@ def test_epochs_on_the_command_line_count():
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_every_config_has_a_folder_of_its_own(config):
-    skip_vitdet_on_release_06(config)
+    skip_without_vit(config)
     folder = Path(load_config(str(ROOT / config)).train.output_dir)
     assert folder.name == Path(config).stem
+
+
+def test_a_package_that_is_missing_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    cfg = OmegaConf.create({"model": LazyCall(needs_timm)()}, flags={"allow_objects": True})
+    with pytest.raises(InputError, match="^model needs timm: pip install timm$"):
+        build(cfg, "model")
+
+
+def needs_timm() -> None:
+    import timm  # noqa: F401 - as Detectron2's ViT does

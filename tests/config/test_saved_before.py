@@ -15,6 +15,7 @@ import yaml
 from detectron2.config import instantiate
 from detectron2.utils.registry import locate
 from helpers.repository import ROOT
+from helpers.vit import skip_without_vit
 from omegaconf import OmegaConf
 
 from pose_project.config import renamed_keys
@@ -46,8 +47,7 @@ def told_again():
 
 @pytest.mark.parametrize("target", CALLS)
 def test_a_call_takes_the_arguments_it_was_saved_with(target):
-    if ".vit." in target:
-        pytest.importorskip("detectron2.modeling.backbone.vit", reason="release 0.6 has no ViT")
+    skip_without_vit(target)
     called = locate(renamed_keys.move_targets({"_target_": target})["_target_"])
     inspect.signature(called).bind_partial(**dict.fromkeys(CALLS[target]))
 

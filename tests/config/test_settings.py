@@ -3,10 +3,11 @@ from typing import Literal
 
 import pytest
 from helpers.repository import ROOT
+from helpers.settings_table import settings_table
 from omegaconf import OmegaConf
 
 from pose_project.config.loading import PARTS, load_config
-from pose_project.config.settings import read_settings, setting, settings_table
+from pose_project.config.settings import read_settings, setting
 from pose_project.config.train_settings import TrainSettings
 from pose_project.utils.errors import InputError
 
@@ -104,4 +105,4 @@ def test_defaults_are_among_the_values_and_survive_text():
 def test_the_docs_have_the_table():
     page = (ROOT / "docs/settings.md").read_text()
     table = settings_table(TrainSettings, "train")
-    assert table in page, "python -m pose_project.config.train_settings prints the table of today"
+    assert table in page, "python -m helpers.settings_table prints the table of today"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from detectron2 import modeling
 from helpers.repository import ROOT
 from helpers.runs import COMPACT, REGNET, TINY_RUN, VITDET
+from helpers.vit import skip_without_vit
 
 from pose_project.data import register_keypoint_dataset, resolve_dataset
 from pose_project.engine import PoseTrainer, load_config
@@ -79,8 +79,7 @@ def test_the_slides_map_of_28(tmp_path):
     ],
 )
 def test_other_backbones(tmp_path, config, overrides):
-    if "vitdet" in config and not hasattr(modeling, "ViT"):
-        pytest.skip("release 0.6 of Detectron2 has no ViT")
+    skip_without_vit(config)
     results, rows = train(f"../{config}", tmp_path / "run", *overrides, *COMPACT, settings=LENGTH)
     assert results.keys() == {"bbox", "keypoints"}
     assert_falls(rows, "loss_keypoint")

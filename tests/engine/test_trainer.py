@@ -41,23 +41,17 @@ def test_a_run_leaves_what_is_promised(start, tmp_path):
     assert len(record["sha256"]) == 64
 
 
-@pytest.mark.parametrize("interrupted_after", [2, 4])
-def test_resume_is_exact(start, tmp_path, interrupted_after):
+def test_resume_is_exact(start, tmp_path):
     """Losses and weights are those of the run that was not interrupted, bit for bit."""
     start(folder="whole").train()
-    trainer = start(folder="broken")
-    run_step = trainer.run_step
-
-    def fail_later() -> None:
-        if trainer.iter == interrupted_after + 1:
-            raise KeyboardInterrupt
-        run_step()
-
-    trainer.run_step = fail_later
-    with pytest.raises(KeyboardInterrupt):
-        trainer.train()
+    for interrupted_after, resume in ((2, False), (4, True)):  # the second time, a resumed run
+        trainer = start(folder="broken", resume=resume)
+        assert trainer.start_iter == (2 if resume else 0)
+        trainer.run_step = _interrupted(trainer, interrupted_after)
+        with pytest.raises(KeyboardInterrupt):
+            trainer.train()
     again = start(folder="broken", resume=True)
-    assert again.start_iter == interrupted_after // 2 * 2
+    assert again.start_iter == 4
     again.train()
     assert rows(tmp_path / "broken") == rows(tmp_path / "whole")
     weights = [
@@ -65,6 +59,17 @@ def test_resume_is_exact(start, tmp_path, interrupted_after):
     ]
     for name, tensor in weights[0].items():
         assert torch.equal(tensor, weights[1][name]), name
+
+
+def _interrupted(trainer, after):
+    run_step = trainer.run_step
+
+    def step() -> None:
+        if trainer.iter == after + 1:
+            raise KeyboardInterrupt
+        run_step()
+
+    return step
 
 
 def test_a_finished_run_is_evaluated_once_more(start, tmp_path):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from detectron2 import layers
 from helpers.device_budget import COMMAND, totals_of, works
 from helpers.repository import ROOT
 
@@ -16,6 +17,8 @@ BUDGET = {
     "R50-FPN, four photos": (2, 7, 490),
     "R50-FPN, a training iteration": (56, 10, 1680),
 }
+# Detectron2 after 0.6 makes each level's anchors on the host: two uploads of five levels.
+ANCHORS = 10 if hasattr(layers.wrappers, "move_device_like") else 0
 PAGE = ROOT / "docs/benchmarks/device_counts.json"
 
 
@@ -30,9 +33,11 @@ def test_every_work_has_a_budget():
 
 def test_within_the_budget(counted):
     work, totals = counted
+    syncs, uploads, kernels = BUDGET[work]
+    budget = (syncs, uploads + (ANCHORS if "training" in work else 0), kernels)
     found = tuple(totals["ours"].values())
-    is_within = all(have <= most for have, most in zip(found, BUDGET[work], strict=True))
-    assert is_within, f"{work}: {found}, budget {BUDGET[work]}; each line: --lines {work!r}"
+    is_within = all(have <= most for have, most in zip(found, budget, strict=True))
+    assert is_within, f"{work}: {found}, budget {budget}; each line: --lines {work!r}"
 
 
 def test_fewer_waits_and_kernels_than_detectron2(counted):
@@ -45,8 +50,12 @@ def test_the_page_shows_what_is_counted(counted):
     """Within a tenth: other processors round another way, and other boxes are left."""
     work, totals = counted
     record = json.loads(PAGE.read_text())
-    if record["versions"]["torch"] != torch.__version__:
-        pytest.skip(f"{PAGE.name} was counted with torch {record['versions']['torch']}")
+    if record["versions"]["torch"] != torch.__version__ or ANCHORS:
+        versions = record["versions"]
+        pytest.skip(
+            f"{PAGE.name} was counted with torch {versions['torch']} and release "
+            f"{versions['detectron2']} of Detectron2"
+        )
     for side, found in totals.items():
         shown = pytest.approx(record["counts"][work][side], rel=0.1)
         assert found == shown, f"make {PAGE.name} anew: {COMMAND}"

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from detectron2 import modeling
 from helpers.narrow import TEST, TRAIN
 from helpers.repository import ROOT
+from helpers.vit import skip_without_vit
 
 from pose_project.data import get_dataset_dicts
 from pose_project.extras.selective_search.proposal_files import write_proposal_file
@@ -50,8 +50,7 @@ def proposal_files(synthetic_cache, tmp_path_factory) -> list[str]:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_trains_and_is_evaluated(narrow, losses, fake_gpu, name, proposal_files, tmp_path):
-    if "vitdet" in name and not hasattr(modeling, "ViT"):
-        pytest.skip("release 0.6 of Detectron2 has no ViT")
+    skip_without_vit(name)
     files = proposal_files if name.rpartition("/")[2].startswith("fast_") else []
     trainer = narrow(f"train.device={fake_gpu}", *files, config=name)
     results = trainer.train()

@@ -128,9 +128,9 @@ BAD = {
     "wrong K": ([{**result(place(0), 1, 0.5), "keypoints": [1, 2, 1]}], "3 numbers, not 51"),
     "another category": ([{**result(place(0), 1, 0.5), "category_id": 7}], "category 7 is not"),
     "boxes only": ([{"image_id": 1, "category_id": 1, "score": 1}], "lacks"),
-    "a word": ([{**result(place(0), 1, 0.5), "score": "0.5"}], "no number"),
-    "words": ([{**result(place(0), 1, 0.5), "keypoints": ["x"] * 51}], "no number"),
-    "true": ([result(place(0), True, 0.5)], "no whole number"),
+    "a word": ([{**result(place(0), 1, 0.5), "score": "0.5"}], "not a number"),
+    "words": ([{**result(place(0), 1, 0.5), "keypoints": ["x"] * 51}], "not a number"),
+    "true": ([result(place(0), True, 0.5)], "not a whole number"),
 }
 
 

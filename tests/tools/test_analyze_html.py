@@ -1,13 +1,13 @@
 """The page: what is in it, and how it behaves in a real browser that has no network."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from helpers.browser import note_complaints, open_browser
 from helpers.constructed_results import inject, truth_of
 from helpers.repository import load_tool
 
@@ -69,23 +69,14 @@ def test_without_plotly_nothing_is_written(tmp_path, monkeypatch, capsys):
 @pytest.fixture
 def browser() -> Iterator[object]:
     """A Chromium without a network; skipped, saying so, where there is none."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no Chromium on this machine")
-    with playwright.sync_playwright() as library:
-        opened = library.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield opened.new_context(offline=True)
-        opened.close()
+    with open_browser(offline=True) as context:
+        yield context
 
 
 @pytest.mark.integration
 def test_page_in_a_browser(page, browser):
     tab = browser.new_page()
-    complaints, requests = [], []
-    tab.on("console", lambda message: complaints.append(message.text))
-    tab.on("pageerror", lambda error: complaints.append(str(error)))
-    tab.on("request", lambda request: requests.append(request.url))
+    complaints, requests = note_complaints(tab)
     tab.goto(page.as_uri())
     tab.wait_for_function("document.querySelectorAll('.plot .main-svg').length >= 14")
     assert complaints == []

@@ -105,7 +105,7 @@ def test_schemas_that_cannot_be_used(doctor, dataset, tmp_path):
     for categories, message in (
         (None, "no list under 'categories'"),
         ([], "no category with names under 'keypoints'"),
-        ([1, thumb], "no object"),
+        ([1, thumb], "not an object"),
         ([thumb, thumb], "two categories named 'hand'"),
         ([thumb | {"keypoints": ["thumb", "thumb"]}], "not distinct texts"),
         ([thumb | {"keypoints": "thumb"}], "no category with names"),
@@ -154,7 +154,7 @@ def test_wrong_input_is_one_line(doctor, dataset, tmp_path):
         ((json_file, "--fix", tmp_path / "link.json"), "would replace an input"),
         ((json_file, "--fix", tmp_path / "hard.json"), "would replace an input"),
         ((json_file, "--fix", tmp_path), "is a folder; name a file"),
-        ((json_file, "--fix", tmp_path / "no/where.json"), "no folder that can be written"),
+        ((json_file, "--fix", tmp_path / "no/where.json"), "not a folder that can be written"),
         ((json_file, "--html", json_file), "is a file; name a folder"),
         ((json_file, "--against", json_file), "give --images and --against-images as well"),
         ((json_file, "--against-images", photos), "--against, which is not given"),

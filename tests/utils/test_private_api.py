@@ -1,6 +1,7 @@
 """What breaks when a private part of Detectron2 or PyTorch changes, and that no other is used."""
 
 import ast
+import functools
 import pickle
 from pathlib import Path
 
@@ -34,20 +35,26 @@ DOCUMENTED = {"_asdict", "_current_frames", "_exit", "_fields", "_replace"}
 
 def private_names_of(path: Path) -> set[str]:
     """Return the private names that a module takes from outside of its folder."""
+    own = set().union(*(names_in(sibling)[0] for sibling in path.parent.glob("*.py")))
+    used = names_in(path)[1]
+    return {name for name in used - own if name.startswith("_") and not name.startswith("__")}
+
+
+@functools.cache  # every module is its siblings' sibling
+def names_in(path: Path) -> tuple[set[str], set[str]]:
+    """Return the names of functions and attributes that a module makes, and those that it uses."""
     own: set[str] = set()
-    for sibling in path.parent.glob("*.py"):
-        for node in ast.walk(ast.parse(sibling.read_text())):
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                own.add(node.name)
-            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-                own.add(node.attr)
     used: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Attribute):
-            used.add(node.attr)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            own.add(node.name)
         elif isinstance(node, ast.ImportFrom):
             used |= {alias.name for alias in node.names}
-    return {name for name in used - own if name.startswith("_") and not name.startswith("__")}
+        elif isinstance(node, ast.Attribute):
+            used.add(node.attr)
+            if isinstance(node.ctx, ast.Store):
+                own.add(node.attr)
+    return own, used
 
 
 def test_no_other_module_takes_private_parts():

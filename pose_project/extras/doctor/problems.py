@@ -45,13 +45,13 @@ _PROBLEMS = (
     ),
     # ids
     Problem(
-        *("broken-entry", ERROR, "no object"),
+        *("broken-entry", ERROR, "not an object"),
         loading=REFUSED,
         why="loading stops at the first.",
         remedy="remove what is not {...} from the list.",
     ),
     Problem(
-        *("bad-id", ERROR, "id missing or no whole number"),
+        *("bad-id", ERROR, "id missing or not a whole number"),
         loading=REFUSED,
         why="photos, people and results are matched by their ids.",
         remedy="number them from 1.",

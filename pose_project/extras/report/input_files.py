@@ -180,7 +180,7 @@ def _photo_places(where: list[str], entries: list[dict[str, Any]], photos: Photo
     ids = [each.get("image_id") for each in entries]
     for place, id_ in enumerate(ids):
         if not _is_id(id_):
-            raise InputError(f"{where[place]}: image_id is {id_!r}, no whole number from 0")
+            raise InputError(f"{where[place]}: image_id is {id_!r}, not a whole number from 0")
     places = photos.index(np.array(ids, np.int64))
     if (places < 0).any():
         first = int(np.argmax(places < 0))

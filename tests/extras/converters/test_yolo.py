@@ -134,7 +134,7 @@ def test_cocos_keypoints_are_recognised():
         ({"names": []}, "'names' must list"),
         ({"names": {0: "cat", 2: "dog"}}, "'names' must list"),
         ({"names": ["cat", "cat"]}, "'names' must list"),
-        ({"kpt_shape": None}, "'kpt_shape' must be .* no pose dataset"),
+        ({"kpt_shape": None}, "'kpt_shape' must be .* not a pose dataset"),
         ({"kpt_shape": [3]}, "'kpt_shape'"),
         ({"kpt_shape": [3, 4]}, "'kpt_shape'"),
         ({"kpt_shape": ["3", 3]}, "'kpt_shape'"),

@@ -59,7 +59,12 @@ def test_no_json(tmp_path, content, place):
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [([], "a list"), ([{"score": 1}], "a list of results"), (None, "no object"), (3, "no object")],
+    [
+        ([], "a list"),
+        ([{"score": 1}], "a list of results"),
+        (None, "not an object"),
+        (3, "not an object"),
+    ],
 )
 def test_json_of_other_things(content, reason):
     (finding,) = examine_content("x.json", content).findings

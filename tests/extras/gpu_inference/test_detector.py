@@ -7,6 +7,7 @@ import torch
 from detectron2.config import instantiate
 from detectron2.structures import Instances
 from helpers.models import make_model, make_photos
+from helpers.narrow import narrow_config
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.ops import nms
@@ -90,7 +91,7 @@ def test_masks_come_along():
 
 
 def test_torchvision_s_parts():
-    cfg = load_config("configs/torchvision_keypoint_rcnn_R50_FPN.py")
+    cfg = narrow_config("torchvision_keypoint_rcnn_R50_FPN.py")
     torch.manual_seed(0)
     model = instantiate(cfg.model).eval()
     assert has_fixed_shape(model)

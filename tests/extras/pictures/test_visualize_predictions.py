@@ -52,6 +52,8 @@ def test_one_panel_more_for_each_model_and_heatmap(tool, weights, tmp_path):
 def test_overrides_may_follow_the_weights(tool, weights, tmp_path):
     arguments = ["--config-file", CONFIG, "--output", str(tmp_path), "--count", "1"]
     assert tool.main([*arguments, "--weights", weights[0], PHOTOS, "train.device=cpu"]) == 0
+    (drawn,) = tmp_path.glob("*.png")
+    assert cv2.imread(str(drawn)).any()
 
 
 def test_titles_tell_checkpoints_apart():

@@ -1,12 +1,12 @@
 """The page in a real browser."""
 
 import json
-import shutil
 from collections.abc import Iterator
 
 import cv2
 import numpy as np
 import pytest
+from helpers.browser import note_complaints, open_browser
 from helpers.server import photo_bytes
 
 pytestmark = pytest.mark.integration
@@ -15,14 +15,8 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def browser() -> Iterator[object]:
     """A Chromium; skipped, saying so, where there is none."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no Chromium on this machine")
-    with playwright.sync_playwright() as library:
-        opened = library.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield opened.new_context(viewport={"width": 1000, "height": 900})
-        opened.close()
+    with open_browser(viewport={"width": 1000, "height": 900}) as context:
+        yield context
 
 
 def pixels(tab) -> np.ndarray:
@@ -31,10 +25,7 @@ def pixels(tab) -> np.ndarray:
 
 def test_page(server, browser):
     tab = browser.new_page()
-    complaints, requests = [], []
-    tab.on("console", lambda message: complaints.append(message.text))
-    tab.on("pageerror", lambda error: complaints.append(str(error)))
-    tab.on("request", lambda request: requests.append(request.url))
+    complaints, requests = note_complaints(tab)
     address = f"http://127.0.0.1:{server.port}/"
     tab.goto(address)
     name = "<img src=x onerror='document.title=1'>.png"

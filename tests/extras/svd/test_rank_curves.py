@@ -30,4 +30,7 @@ def test_the_original_is_drawn_beside_the_curve(tmp_path):
 def test_one_rank_is_a_point(tmp_path):
     png = tmp_path / "one.png"
     plot_rank_curves(["8"], [Panel("AP", "AP", {"bbox AP": [10.0]}, {})], png)
-    assert cv2.imread(str(png)) is not None
+    picture = cv2.imread(str(png)).astype(int)
+    rows, columns = ((picture[..., 0] - picture[..., 2]) > 100).nonzero()  # blue
+    in_panel = columns[rows < 0.8 * len(picture)]  # the legend is below
+    assert len(in_panel) > 10 and in_panel.max() - in_panel.min() < 12
