@@ -16,13 +16,7 @@ DEMO := output/demo
 setup: $(SETUP_DONE)
 
 $(SETUP_DONE): requirements.txt setup.py tools/install_detectron2.py
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or \
-	sys.exit("error: Python 3.11 to 3.13 is needed, %s is %d.%d; try make PYTHON=python3.12 ..." \
-	% (sys.executable, *v))'
-	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
-	$(RUN) tools/install_detectron2.py
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PYTHON) -m pose_project setup --venv $(VENV)
 	touch $@
 
 # --resume: an interrupted demo goes on, a finished one is evaluated once more

@@ -49,6 +49,12 @@ def run_command(name: str, argv: Sequence[str] | None = None, prog: str | None =
     parser = build_parser(name, prog)
     arguments = parse(parser, sys.argv[1:] if argv is None else argv)
 
+    if not commands[name].is_bare:
+        _start_logging()
+    return run_tool(lambda: command.run(arguments), arguments.debug)
+
+
+def _start_logging() -> None:
     # late, since --help is answered without PyTorch
     from detectron2.utils.logger import setup_logger
     from torch.distributed import is_torchelastic_launched
@@ -56,7 +62,6 @@ def run_command(name: str, argv: Sequence[str] | None = None, prog: str | None =
     rank = int(os.environ["RANK"]) if is_torchelastic_launched() else 0
     # the very call that every process of a training makes: the same call again adds no handler
     setup_logger(distributed_rank=rank, name="pose_project")
-    return run_tool(lambda: command.run(arguments), arguments.debug)
 
 
 def build_parser(name: str, prog: str | None = None) -> argparse.ArgumentParser:

@@ -13,11 +13,13 @@ class Command:
         name: as it is typed.
         module: has ``add_options(parser)`` and ``run(arguments)``, see ``pose_project.commands``.
         help: what it does, in one line.
+        is_bare: whether it runs before any package is installed.
     """
 
     name: str
     module: str
     help: str
+    is_bare: bool = False
 
 
 _COMMANDS = (
@@ -56,6 +58,12 @@ _COMMANDS = (
         "object proposals for models without an RPN",
     ),
     Command("compress-svd", f"{EXTRAS}.svd.command", "a faster box head by truncated SVD"),
+    Command(
+        "setup",
+        "pose_project.commands.setup",
+        "make an environment with everything in it",
+        is_bare=True,
+    ),
 )
 
 

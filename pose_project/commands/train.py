@@ -61,7 +61,8 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     )
     # a port of the user's own, so that two users of a machine do not meet, and always the same:
     # processes that were left behind show
-    port = _FIRST_PRIVATE_PORT + os.getuid() % (65536 - _FIRST_PRIVATE_PORT)
+    user = os.getuid() if hasattr(os, "getuid") else 1  # Windows has none
+    port = _FIRST_PRIVATE_PORT + user % (65536 - _FIRST_PRIVATE_PORT)
     parser.add_argument(
         "--dist-url",
         default=f"tcp://127.0.0.1:{port}",

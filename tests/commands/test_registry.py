@@ -17,7 +17,9 @@ from pose_project.utils.extras import find_extra
 
 NAMES = list(known_commands())
 TOOLS = {"train": "train_net"} | {
-    name: name.replace("-", "_") for name in NAMES if name not in ("train", "evaluate", "models")
+    name: name.replace("-", "_")
+    for name in NAMES
+    if name not in ("train", "evaluate", "models", "setup")
 }
 
 

@@ -5,7 +5,6 @@ unpacked; a full folder without its archive is done. An archive is deleted only 
 have been flushed to the disk, so a run that was killed goes on when started again.
 """
 
-import fcntl
 import logging
 import os
 import re
@@ -14,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from pose_project.extras.coco_download.unpack import unpack
 from pose_project.utils.download import Published, RetryPolicy, fetch, part_of
@@ -185,7 +186,8 @@ def download_coco(
             logger.info("Unpacking %s, %d files.", zip_path, archive.num_files)
             limit = 2 * archive.unpacked
             unpack(zip_path, coco / archive.folder, archive.names, archive.num_files, limit)
-            os.sync()
+            if hasattr(os, "sync"):  # Windows has none
+                os.sync()
             if not keep_archives:
                 zip_path.unlink()
 
@@ -229,9 +231,10 @@ def gigabytes(size: int) -> str:
 def _alone(coco: Path) -> Iterator[None]:
     """Keep a second process from writing to the same files."""
     coco.mkdir(parents=True, exist_ok=True)
-    with open(coco / ".prepare_coco.lock", "w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"another process is preparing {coco}; wait for it") from error
+    lock = FileLock(coco / ".prepare_coco.lock")
+    try:
+        held = lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(f"another process is preparing {coco}; wait for it") from error
+    with held:
         yield
