@@ -22,6 +22,7 @@ from benchmarks import (
     measure_evaluation,
     measure_inference,
     measure_loading,
+    measure_runtimes,
     measure_startup,
     measure_test_time,
     measure_tracking,
@@ -59,7 +60,7 @@ PEER_TASKS = {
     "data": PeerTask(measure_loading, ("detectron2",), "uint8"),
     "startup": PeerTask(measure_startup, ("detectron2",), "float32"),
 }
-TASKS_OF_WEIGHTS = ("accuracy", "test_time")
+TASKS_OF_WEIGHTS = ("accuracy", "test_time", "runtimes")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -70,6 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
         check(arguments)
         if arguments.task == "test_time":
             run_test_time(arguments)
+        elif arguments.task == "runtimes":
+            run_runtimes(arguments)
         elif arguments.task == "all":
             if not measure_all(arguments):
                 return EXIT_OUTPUTS_DIFFER
@@ -172,6 +175,27 @@ def run_test_time(arguments: argparse.Namespace) -> None:
     if arguments.json:
         record = {
             "task": "test_time",
+            "photos": arguments.photos,
+            **provenance(arguments.device),
+            "rows": [each._asdict() for each in rows],
+        }
+        write_text_atomic(arguments.json, json.dumps(record, indent=2) + "\n")
+
+
+def run_runtimes(arguments: argparse.Namespace) -> None:
+    """Print and write what each runtime makes of an exported model."""
+    if arguments.device != "cpu":
+        raise InputError("--task runtimes is measured on the CPU, where exported files run")
+    logging.getLogger("pose_project.evaluation").setLevel(logging.WARNING)  # a table per runtime
+    rows = list(measure_runtimes(config_of(arguments), arguments.weights))
+    head = (
+        *("runtime", "people only one found", "points within 0.5 px, %"),
+        *("keypoint AP", "box AP", "ms per photo", "times as fast"),
+    )
+    print(tabulate(rows, head, tablefmt="github", floatfmt=".2f"))
+    if arguments.json:
+        record = {
+            "task": "runtimes",
             "photos": arguments.photos,
             **provenance(arguments.device),
             "rows": [each._asdict() for each in rows],

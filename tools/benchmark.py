@@ -4,6 +4,7 @@
     python tools/benchmark.py --task eval [--json docs/benchmarks/eval_cpu.json]
     python tools/benchmark.py --task accuracy --config-file F --weights W
     python tools/benchmark.py --task test_time --config-file F --weights W
+    python tools/benchmark.py --task runtimes --config-file F --weights W
     python tools/benchmark.py --task tracking [--config-file F --weights W]
     python tools/benchmark.py --task all --json docs/benchmarks
     python tools/benchmark.py --report docs/benchmarks.md
@@ -19,9 +20,10 @@ annotations of COCO train2017's size (64,115 photos, 262,465 people) through reg
 and sampler, on their own.
 accuracy: the AP of a trained model, with each switch, against Detectron2's head in float32.
 test_time: AP and time with each switch of train.inference.test_time.
+runtimes: agreement, AP and time of an exported model in ONNX Runtime and OpenVINO, against PyTorch.
 tracking: how often people who walk past each other are taken for one another; on detections with
 known faults and, with --weights, on the pictures.
-all: every one of these but test_time and tracking, against each of its peers; --json names a
+all: every one of these but test_time, runtimes and tracking, against each of its peers; --json names a
 folder.
 
 Prints time, ratio, memory, and how far the outputs are apart. If that is more than the stated
@@ -38,7 +40,7 @@ from pose_project.utils.cli import run_tool
 
 TASKS = (
     *("decode", "inference", "train", "eval", "data", "startup"),
-    *("accuracy", "test_time", "tracking", "all"),
+    *("accuracy", "test_time", "runtimes", "tracking", "all"),
 )
 
 
@@ -65,7 +67,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config-file",
         default="configs/quick/synthetic.py",
-        help="of accuracy, test_time and tracking (default: %(default)s)",
+        help="of accuracy, test_time, runtimes and tracking (default: %(default)s)",
     )
     parser.add_argument(
         "--weights", default="", help="of the same: what was trained with the config"
@@ -73,7 +75,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--photos",
         default="synthetic_demo_val_400",
-        help="of accuracy and test_time (default: %(default)s)",
+        help="of accuracy, test_time and runtimes (default: %(default)s)",
     )
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the result here")
     parser.add_argument(

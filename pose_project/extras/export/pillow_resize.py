@@ -9,8 +9,8 @@ twice as tall as wide becomes smaller (found by trial); other versions may diffe
 
 Everything is computed in whole numbers below 2^31, and in float32 below 2^24, where it is exact:
 some runtimes, such as OpenVINO, compute int64 in 32 bits and float64 in float32. For that, weights
-are split into two parts, of 15 and of 7 bits. Numbers are tensors of one element: those of none lose
-their precision in torch's exporter.
+are split into two parts, of 15 and of 7 bits. Numbers are tensors of one element: those of none
+lose their precision in torch's exporter.
 """
 
 import torch

@@ -73,7 +73,7 @@ class ResizeRule:
         return whole.clamp(min=1)
 
     def _size_in_floats(self, sides_hw: Tensor) -> Tensor:
-        """Return the size of ``size_of`` in float64 and in the order of the originals' operations."""
+        """Return the same size in float64, in the order of the originals' operations."""
         sides = sides_hw.double()
         shortest, longest = sides.amin(0, keepdim=True), sides.amax(0, keepdim=True)
         # tensors: a number divided by a tensor is a product with its reciprocal, rounded twice
