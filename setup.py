@@ -31,6 +31,7 @@ setup(
         "torch>=2.4",
         "torchvision>=0.19",
         "filelock>=3.12",
+        "fsspec>=2023.6",
         "fvcore>=0.1.5",
         "hotcoco>=1.3,<2",
         "hydra-core>=1.3",
@@ -49,6 +50,8 @@ setup(
     extras_require={
         # tools/export.py --format onnx
         "export": ["onnx>=1.16", "onnxruntime>=1.19"],
+        # exported models in OpenVINO, and Triton's own check of its configuration
+        "runtimes": ["openvino>=2024.4", "tritonclient>=2.50"],
         # the initial segmentation of selective search
         "proposals": ["scikit-image>=0.24"],
         # report.html of the analysis
@@ -69,6 +72,7 @@ setup(
             "pytest-benchmark>=5",
             "pytest-xdist>=3.6",
             "ruff>=0.8",
+            "webdataset>=1.0",
         ],
     },
 )

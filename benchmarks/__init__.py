@@ -8,6 +8,8 @@ from benchmarks.evaluation_speed import measure_evaluation
 from benchmarks.inference_speed import measure_inference
 from benchmarks.loading_speed import measure_loading
 from benchmarks.report import write_report
+from benchmarks.runtimes import measure_runtimes
+from benchmarks.shard_size import measure_shards
 from benchmarks.startup_speed import measure_startup
 from benchmarks.test_time import measure_test_time
 from benchmarks.tracking import measure_tracking
@@ -24,6 +26,8 @@ __all__ = [
     "measure_evaluation",
     "measure_inference",
     "measure_loading",
+    "measure_runtimes",
+    "measure_shards",
     "measure_startup",
     "measure_tracking",
     "measure_training",

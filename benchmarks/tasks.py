@@ -22,6 +22,8 @@ from benchmarks import (
     measure_evaluation,
     measure_inference,
     measure_loading,
+    measure_runtimes,
+    measure_shards,
     measure_startup,
     measure_test_time,
     measure_tracking,
@@ -38,6 +40,7 @@ from pose_project.utils.files import write_text_atomic
 from pose_project.utils.provenance import collect_provenance, device_name
 
 TOTAL_BATCH_SIZE, NUM_BATCHES = 8, 90_000
+NUM_TINY_PHOTOS = 1_000_000
 TRACKED_SEEDS, RENDERED_FRAMES = range(20), 500
 EXIT_OUTPUTS_DIFFER = 1
 
@@ -59,7 +62,7 @@ PEER_TASKS = {
     "data": PeerTask(measure_loading, ("detectron2",), "uint8"),
     "startup": PeerTask(measure_startup, ("detectron2",), "float32"),
 }
-TASKS_OF_WEIGHTS = ("accuracy", "test_time")
+TASKS_OF_WEIGHTS = ("accuracy", "test_time", "runtimes")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -70,6 +73,10 @@ def run(arguments: argparse.Namespace) -> int:
         check(arguments)
         if arguments.task == "test_time":
             run_test_time(arguments)
+        elif arguments.task == "runtimes":
+            run_runtimes(arguments)
+        elif arguments.task == "shards":
+            run_shards(arguments)
         elif arguments.task == "all":
             if not measure_all(arguments):
                 return EXIT_OUTPUTS_DIFFER
@@ -176,6 +183,41 @@ def run_test_time(arguments: argparse.Namespace) -> None:
             **provenance(arguments.device),
             "rows": [each._asdict() for each in rows],
         }
+        write_text_atomic(arguments.json, json.dumps(record, indent=2) + "\n")
+
+
+def run_runtimes(arguments: argparse.Namespace) -> None:
+    """Print and write what each runtime makes of an exported model."""
+    if arguments.device != "cpu":
+        raise InputError("--task runtimes is measured on the CPU, where exported files run")
+    logging.getLogger("pose_project.evaluation").setLevel(logging.WARNING)  # a table per runtime
+    cfg = config_of(arguments)
+    cfg.train.channels_last = False  # as the command export has it
+    rows = list(measure_runtimes(cfg, arguments.weights))
+    head = (
+        *("runtime", "people only one found", "points within 0.5 px, %"),
+        *("keypoint AP", "box AP", "ms per photo", "times as fast"),
+    )
+    print(tabulate(rows, head, tablefmt="github", floatfmt=".2f"))
+    if arguments.json:
+        record = {
+            "task": "runtimes",
+            "photos": arguments.photos,
+            **provenance(arguments.device),
+            "rows": [each._asdict() for each in rows],
+        }
+        write_text_atomic(arguments.json, json.dumps(record, indent=2) + "\n")
+
+
+def run_shards(arguments: argparse.Namespace) -> None:
+    """Print and write what shards of a million tiny photos take."""
+    record = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, value in measure_shards(Path(folder), NUM_TINY_PHOTOS):
+            record[name] = round(value, 3)
+            print(f"{name:32} {record[name]}", flush=True)
+    if arguments.json:
+        record = {"task": "shards", "photos": NUM_TINY_PHOTOS, **provenance("cpu"), **record}
         write_text_atomic(arguments.json, json.dumps(record, indent=2) + "\n")
 
 

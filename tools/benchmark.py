@@ -4,7 +4,9 @@
     python tools/benchmark.py --task eval [--json docs/benchmarks/eval_cpu.json]
     python tools/benchmark.py --task accuracy --config-file F --weights W
     python tools/benchmark.py --task test_time --config-file F --weights W
+    python tools/benchmark.py --task runtimes --config-file F --weights W
     python tools/benchmark.py --task tracking [--config-file F --weights W]
+    python tools/benchmark.py --task shards
     python tools/benchmark.py --task all --json docs/benchmarks
     python tools/benchmark.py --report docs/benchmarks.md
 
@@ -19,10 +21,11 @@ annotations of COCO train2017's size (64,115 photos, 262,465 people) through reg
 and sampler, on their own.
 accuracy: the AP of a trained model, with each switch, against Detectron2's head in float32.
 test_time: AP and time with each switch of train.inference.test_time.
+runtimes: agreement, AP and time of an exported model in ONNX Runtime and OpenVINO, against PyTorch.
+shards: tar files of a million tiny photos: writing, index, random reads, memory; 2.6 GB of disk.
 tracking: how often people who walk past each other are taken for one another; on detections with
 known faults and, with --weights, on the pictures.
-all: every one of these but test_time and tracking, against each of its peers; --json names a
-folder.
+all: those of these that have a peer, against each of them; --json names a folder.
 
 Prints time, ratio, memory, and how far the outputs are apart. If that is more than the stated
 bound, the exit code is 1 and no JSON is written.
@@ -38,7 +41,7 @@ from pose_project.utils.cli import run_tool
 
 TASKS = (
     *("decode", "inference", "train", "eval", "data", "startup"),
-    *("accuracy", "test_time", "tracking", "all"),
+    *("accuracy", "test_time", "runtimes", "tracking", "shards", "all"),
 )
 
 
@@ -65,7 +68,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config-file",
         default="configs/quick/synthetic.py",
-        help="of accuracy, test_time and tracking (default: %(default)s)",
+        help="of accuracy, test_time, runtimes and tracking (default: %(default)s)",
     )
     parser.add_argument(
         "--weights", default="", help="of the same: what was trained with the config"
@@ -73,7 +76,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--photos",
         default="synthetic_demo_val_400",
-        help="of accuracy and test_time (default: %(default)s)",
+        help="of accuracy, test_time and runtimes (default: %(default)s)",
     )
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the result here")
     parser.add_argument(

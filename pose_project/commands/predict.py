@@ -17,6 +17,9 @@ DIR/images.json           --save-json: which image_id is which photo, or which f
 DIR/keypoints.csv         --save-csv: everything found, a row a keypoint
 DIR/parts/NAME.json       what is done; started again, the command goes on from there
 
+Shards, a folder or address of tar files, are predicted into DIR/shards/NAME.jsonl, a line a photo,
+without drawings.
+
 The thresholds decide what is drawn and told; the files hold all that the model finds. Files that
 cannot be read are listed, and the exit code is 0; it is 2 if no file could be read.
 """
@@ -36,6 +39,7 @@ from pose_project.commands.options import (
     take_paths,
 )
 from pose_project.utils.errors import InputError
+from pose_project.utils.extras import find_extra
 
 if TYPE_CHECKING:
     from pose_project.inference.sources import Source
@@ -68,11 +72,27 @@ def run(arguments: argparse.Namespace) -> None:
     # late, since --help is answered without PyTorch
     from pose_project.inference.sources import find_camera, find_sources
 
+    shards = find_extra("shards.predicting")
+    tars = shards.find_tars(inputs) if shards else None
+    if tars is not None:
+        _check_for_shards(arguments)
+        cfg, weights = read_model(arguments)
+        options = arguments.batch_size, arguments.save_json
+        shards.predict_tars(tars, arguments.output, cfg, weights, *options)
+        return
     camera = find_camera(inputs)
     if camera and arguments.output:
         raise InputError("a camera is drawn into the current folder: leave out --output")
     sources = [camera] if camera else find_sources(inputs, arguments.output)
     (_into_folder if arguments.output else _beside)(arguments, sources)
+
+
+def _check_for_shards(arguments: argparse.Namespace) -> None:
+    if arguments.output is None:
+        raise InputError("shards need --output: what is found in each becomes a file there")
+    for name in ("save_csv", "annotations"):
+        if getattr(arguments, name):
+            raise InputError(f"--{name.replace('_', '-')} does not go with shards")
 
 
 def _beside(arguments: argparse.Namespace, sources: "list[Source]") -> None:

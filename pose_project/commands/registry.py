@@ -51,6 +51,7 @@ _COMMANDS = (
         f"{EXTRAS}.model_zoo.weights_command",
         "torchvision's weights to this project's, or back",
     ),
+    Command("shard", f"{EXTRAS}.shards.command", "write a dataset as tar files, or check them"),
     Command("prepare-coco", f"{EXTRAS}.coco_download.command", "fetch and check COCO 2017"),
     Command(
         "precompute-proposals",

@@ -4,7 +4,7 @@ Names that work everywhere: those registered with :func:`register_keypoint_datas
 Detectron2's ``DatasetCatalog``, its own ``keypoints_coco_2017_*``,
 ``<annotations>.json@<folder of images>``, and those of a :class:`DatasetFamily`. Where the file
 does not list its keypoints, ``<annotations>.json@<folder>?schema=<name or file>`` says what they
-are.
+are. The folder may be one of shards, and both may be addresses, such as ``s3://bucket/shards``.
 """
 
 import difflib
@@ -32,6 +32,8 @@ from pose_project.data.annotation_files import (
     read_schema,
 )
 from pose_project.data.dataset_dicts import to_dataset_dicts
+from pose_project.data.remote_files import fetch_into, is_address, local_folder
+from pose_project.data.shards import INDEX
 from pose_project.data.validation import check_dataset_dicts
 from pose_project.structures import KeypointSchema
 from pose_project.structures.schema import ESTIMATED_SIGMA
@@ -127,6 +129,12 @@ def resolve_dataset(name: str) -> Any:
                 "configs/custom_dataset.py set custom.train_json, custom.val_json and "
                 "custom.image_root"
             )
+        if is_address(json_file):
+            folder, _, file = json_file.rpartition("/")
+            json_file = str(fetch_into(local_folder(folder) / file))
+        if is_address(image_root):
+            image_root = str(local_folder(image_root))
+            fetch_into(Path(image_root, INDEX))
         register_keypoint_dataset(name, json_file, image_root)
         give_schema(json_file, schema)
     if name not in DatasetCatalog:

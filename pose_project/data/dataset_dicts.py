@@ -10,9 +10,11 @@ import numpy as np
 from detectron2.structures import BoxMode
 
 from pose_project.data.annotation_files import AnnotationFile
+from pose_project.data.shards import is_shard_folder, open_shards
 from pose_project.data.validation import check_image, usable_segmentation
 from pose_project.structures import KeypointSchema
 from pose_project.structures.coordinates import PIXEL_CENTRE
+from pose_project.utils.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +30,12 @@ def to_dataset_dicts(
 
     Args:
         annotations: of the file.
-        image_root: the folder that ``file_name`` is relative to.
+        image_root: the folder that ``file_name`` is relative to, or one of shards.
         schema: of all its categories.
 
     Returns:
-        ``file_name height width image_id annotations`` of each image, by ascending id. An
+        ``file_name height width image_id annotations`` of each image, by ascending id, of
+        one in a tar file also ``shard``, where it is. An
         annotation has ``iscrowd bbox bbox_mode category_id keypoints`` and, where it can be used,
         ``segmentation``; ``category_id`` counts from 0, x and y of keypoints are continuous, half
         a pixel further than in the file.
@@ -73,7 +76,7 @@ def to_dataset_dicts(
             annotations.path,
             without_mask,
         )
-    return [
+    photos = [
         {
             "file_name": str(image_path(image_root, image["file_name"])),
             "height": image["height"],
@@ -83,6 +86,23 @@ def to_dataset_dicts(
         }
         for image in annotations.images
     ]
+    if is_shard_folder(Path(image_root)):
+        _add_shards(photos, annotations, Path(image_root))
+    return photos
+
+
+def _add_shards(photos: list[dict[str, Any]], annotations: AnnotationFile, root: Path) -> None:
+    """Tell the photos where in the shards of a folder they are."""
+    shards = open_shards(root)
+    places = [shards.place_of(each["file_name"]) for each in annotations.images]
+    missing = [i for i, place in enumerate(places) if place is None]
+    if missing:
+        raise InputError(
+            f"{annotations.path}: {len(missing)} of {len(places)} photos are not in the shards in "
+            f"{root}, such as {annotations.images[missing[0]]['file_name']}"
+        )
+    for photo, place in zip(photos, places, strict=True):
+        photo["shard"] = place
 
 
 def image_path(image_root: str | Path, file_name: str) -> Path:

@@ -30,6 +30,7 @@ from detectron2.data import detection_utils
 from detectron2.utils.file_io import PathManager
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from pose_project.data.remote_files import read_part
 from pose_project.utils.errors import UnreadablePhotoError
 from pose_project.utils.private_api import upright
 
@@ -121,7 +122,8 @@ def read_photo(photo: dict[str, Any], image_format: str) -> np.ndarray:
     Pillow's fourth channel and copies.
 
     Args:
-        photo: dataset dict; gets ``height`` and ``width`` if it has none.
+        photo: dataset dict; gets ``height`` and ``width`` if it has none. With ``shard``, a
+            ``remote_files.Place``, that part of a file is read.
         image_format: ``"BGR"`` or ``"RGB"``.
 
     Returns:
@@ -131,8 +133,7 @@ def read_photo(photo: dict[str, Any], image_format: str) -> np.ndarray:
         UnreadablePhotoError: if the photo cannot be read or has another size than its dict says.
     """
     try:
-        with PathManager.open(photo["file_name"], "rb") as stream:
-            image = decode_photo(stream.read(), image_format)
+        image = decode_photo(_read_bytes(photo), image_format)
         detection_utils.check_image_size(photo, image)
     except UnidentifiedImageError as error:  # its text is about an object in memory
         reason = missing_decoder(Path(photo["file_name"])) or "it is not a photo of a known kind"
@@ -141,6 +142,13 @@ def read_photo(photo: dict[str, Any], image_format: str) -> np.ndarray:
         reason = " ".join(str(error).split())
         raise UnreadablePhotoError(f"{photo['file_name']} cannot be used: {reason}") from error
     return image
+
+
+def _read_bytes(photo: dict[str, Any]) -> bytes:
+    if "shard" in photo:
+        return read_part(photo["shard"])
+    with PathManager.open(photo["file_name"], "rb") as stream:
+        return stream.read()
 
 
 def decode_photo(data: bytes, image_format: str) -> np.ndarray:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -25,6 +26,25 @@ def start(folder: Path, *settings: str, restarts: int) -> subprocess.Popen:
             *("--nproc-per-node", "2", "--max-restarts", str(restarts)),
             *(str(ROOT / "tools/train_net.py"), "--config-file"),
             *(str(ROOT / "configs/quick/synthetic.py"), *SETTINGS, *settings),
+            f"train.output_dir={folder}",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def start_machine(folder: Path, address: str, port: int) -> subprocess.Popen:
+    """Start one of two machines: a process group of its own, at an address of the loopback."""
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--nnodes", "2"),
+            *("--nproc-per-node", "1", "--max-restarts", "3", "--local-addr", address),
+            *("--rdzv-backend", "c10d", "--rdzv-id", "pose"),
+            *("--rdzv-endpoint", f"127.0.0.1:{port}"),
+            *(str(ROOT / "tools/train_net.py"), "--resume", "--config-file"),
+            *(str(ROOT / "configs/quick/synthetic.py"), *SETTINGS),
             f"train.output_dir={folder}",
         ],
         stdout=subprocess.PIPE,
@@ -71,11 +91,7 @@ def test_a_killed_worker_restarts_and_ends_with_the_right_result(tmp_path):
     output = finish(broken)
     assert broken.returncode == 0, output[-3000:]
     assert "Resuming from" in output
-    assert rows(tmp_path / "broken") == rows(tmp_path / "whole")
-    weights = [
-        torch.load(tmp_path / name / "model_final.pth")["model"] for name in ("whole", "broken")
-    ]
-    assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
+    assert_same_end(tmp_path / "whole", tmp_path / "broken")
 
 
 def test_a_frozen_process_is_named_and_the_last_checkpoint_stays(tmp_path):
@@ -93,3 +109,48 @@ def test_a_frozen_process_is_named_and_the_last_checkpoint_stays(tmp_path):
     assert "error: no process has moved" in output
     assert "process 1 (" in output
     assert (tmp_path / "run" / "last_checkpoint").exists()
+
+
+def test_a_machine_that_is_lost_and_comes_back_ends_with_the_right_result(tmp_path):
+    """Two addresses, a rendezvous over TCP; one machine, torchrun included, is killed."""
+    whole = start(tmp_path / "whole", restarts=0)
+    output = finish(whole)
+    assert whole.returncode == 0, output[-3000:]
+    port = free_port()
+    first = start_machine(tmp_path / "broken", "127.0.0.1", port)
+    second = start_machine(tmp_path / "broken", "127.0.0.2", port)
+    try:
+        wait_for_rows(tmp_path / "broken", 6, first)
+        lost = only_worker(second)
+        for process in (second.pid, lost):
+            os.kill(process, signal.SIGKILL)
+        second.communicate()
+        second = start_machine(tmp_path / "broken", "127.0.0.2", port)
+        outputs = [finish(each) for each in (first, second)]
+    finally:
+        for agent in (first, second):
+            agent.kill()
+    for agent, output in zip((first, second), outputs, strict=True):
+        assert agent.returncode == 0, output[-3000:]
+    assert "Resuming from" in outputs[0]
+    assert_same_end(tmp_path / "whole", tmp_path / "broken")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def only_worker(agent: subprocess.Popen) -> int:
+    """Return the process number of the training process that a torchrun has started."""
+    children = Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text().split()
+    commands = {int(each): Path(f"/proc/{each}/cmdline").read_bytes() for each in children}
+    (number,) = [each for each, command in commands.items() if b"train_net" in command]
+    return number
+
+
+def assert_same_end(one: Path, other: Path) -> None:
+    assert rows(one) == rows(other)
+    weights = [torch.load(folder / "model_final.pth")["model"] for folder in (one, other)]
+    assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())

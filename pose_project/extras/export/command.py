@@ -4,7 +4,8 @@
     pose-project export --config-file F --weights W --format torchscript --output DIR
     pose-project export --config-file F --weights W --format onnx --output DIR --compare PHOTOS
 
-Writes DIR/model.onnx or DIR/model.ts, and DIR/model.json, which says what goes in and comes out.
+Writes DIR/model.onnx or DIR/model.ts, and DIR/model.json, which says what goes in and comes out;
+labels.txt, model_card.md and, with ONNX, config.pbtxt for NVIDIA's Triton.
 The input is one photo, (H, W, 3) uint8 BGR of any size; resizing is part of the file. The outputs
 are boxes, scores, classes and keypoints of any number of people, in the photo's coordinates.
 

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from pose_project.data.resizing import BilinearResize
-from pose_project.extras.export.pillow_resize import pillow_resize
+from pose_project.extras.export.pillow_resize import divide, pillow_resize
 from pose_project.utils.errors import InputError
 
 
@@ -54,13 +54,27 @@ class ResizeRule:
             raise InputError(f"evaluation resizes to one of {sorted(lengths)}; set a single length")
         return cls(int(lengths.pop()), int(min(resize.max_size, 2**31 - 1)), antialias)
 
-    def size_of(self, photo_hw: Tensor) -> Tensor:
+    def size_of(self, sides_hw: Tensor) -> Tensor:
         """Return (2,) int64, height and width after resizing, of (2,) int64 before.
 
-        In float64 and in the order of Detectron2's and torchvision's operations, so that the sizes
-        are the same for every photo.
+        Detectron2 and torchvision round floating point numbers: here the same sizes are computed in
+        whole numbers, since runtimes such as OpenVINO do not have float64. It decides only where a
+        side is exactly on the border between two sizes, and float64 may round it either way.
         """
-        sides = photo_hw.double()
+        shortest, longest = sides_hw.amin(0, keepdim=True), sides_hw.amax(0, keepdim=True)
+        is_limited = self.short_edge * longest.float() > self.max_size * shortest.float()
+        length = torch.where(is_limited, self.max_size, self.short_edge)
+        divisor = torch.where(is_limited, longest, shortest)
+        if self.antialias:
+            whole, rest = divide(2 * length * sides_hw + divisor, 2 * divisor)
+        else:
+            whole, rest = divide(length * sides_hw, divisor)
+        whole = torch.where(rest == 0, self._size_in_floats(sides_hw), whole)
+        return whole.clamp(min=1)
+
+    def _size_in_floats(self, sides_hw: Tensor) -> Tensor:
+        """Return the same size in float64, in the order of the originals' operations."""
+        sides = sides_hw.double()
         shortest, longest = sides.amin(0, keepdim=True), sides.amax(0, keepdim=True)
         # tensors: a number divided by a tensor is a product with its reciprocal, rounded twice
         short_edge, max_size = (
@@ -68,13 +82,11 @@ class ResizeRule:
             for each in (self.short_edge, self.max_size)
         )
         if not self.antialias:
-            whole = (sides * torch.minimum(short_edge / shortest, max_size / longest)).floor()
-        else:
-            lengths = torch.where(sides == shortest, short_edge, (short_edge / shortest) * sides)
-            longest = lengths.amax(0, keepdim=True)
-            lengths = torch.where(longest > max_size, lengths * (max_size / longest), lengths)
-            whole = (lengths + 0.5).floor()
-        return whole.clamp(min=1).long()
+            return (sides * torch.minimum(short_edge / shortest, max_size / longest)).floor().long()
+        lengths = torch.where(sides == shortest, short_edge, (short_edge / shortest) * sides)
+        longest = lengths.amax(0, keepdim=True)
+        lengths = torch.where(longest > max_size, lengths * (max_size / longest), lengths)
+        return (lengths + 0.5).floor().long()
 
     def resize(self, image: Tensor, size_hw: Tensor) -> Tensor:
         """Return (1, 3, h, w) float32 in [0, 255] of an (H, W, 3) uint8 photo."""

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from pose_project.data.image_reading import read_photo
 from pose_project.evaluation.model_categories import load_categories
 from pose_project.extras.export.agreement import Agreement
+from pose_project.extras.export.companions import write_companions
 from pose_project.extras.export.description import describe
 from pose_project.extras.export.formats import FILES
 from pose_project.extras.export.graph import PoseGraph, check_exportable
@@ -34,7 +35,7 @@ ExportedModel = OnnxModel | TorchScriptModel
 def export_verified(
     cfg: DictConfig, weights: Path, file_format: str, folder: Path
 ) -> tuple[ReferenceModel, ExportedModel]:
-    """Write a model and ``model.json``, which says what goes in and comes out.
+    """Write a model, ``model.json``, which says what goes in and comes out, and its companions.
 
     The file is run on a synthetic photo and on one without people before it appears.
 
@@ -42,7 +43,7 @@ def export_verified(
         cfg: of the model, on the CPU.
         weights: its checkpoint.
         file_format: a key of ``FILES``.
-        folder: for both files.
+        folder: for the files.
 
     Returns:
         The model in PyTorch, and the one that was written.
@@ -76,8 +77,10 @@ def export_verified(
         logger.warning("The model finds nobody in the synthetic photo; verify with --compare.")
     verified = agreement.summary()
     record = describe(cfg, categories, schema, graph, weights, file_format, verified)
-    write_text_atomic(record_file, json.dumps({"sha256": digest, **record}, indent=2) + "\n")
-    print(f"Wrote {model_file} ({model_file.stat().st_size / 1e6:.1f} MB) and {record_file.name}")
+    record = {"sha256": digest, **record}
+    write_text_atomic(record_file, json.dumps(record, indent=2) + "\n")
+    names = ", ".join([record_file.name, *write_companions(folder, record)])
+    print(f"Wrote {model_file} ({model_file.stat().st_size / 1e6:.1f} MB), {names}")
     return reference, _open_model(file_format, model_file)
 
 

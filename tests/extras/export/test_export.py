@@ -19,7 +19,12 @@ from pose_project.engine import load_config
 from pose_project.extras.export.agreement import Agreement, DisagreementError
 from pose_project.extras.export.graph import PoseGraph, check_exportable
 from pose_project.extras.export.resize_rule import ResizeRule
-from pose_project.extras.export.running import OnnxModel, ReferenceModel, TorchScriptModel
+from pose_project.extras.export.running import (
+    OnnxModel,
+    OpenVinoModel,
+    ReferenceModel,
+    TorchScriptModel,
+)
 from pose_project.extras.export.writing import export_model
 from pose_project.structures.poses import Poses
 from pose_project.utils.errors import InputError
@@ -178,6 +183,18 @@ def test_torchvisions_way(tmp_path):
     assert agreement.people > 5
 
 
+def test_openvino_finds_the_same_people(model, tmp_path):
+    """It has neither float64 nor int64: sizes and pixels must not need them."""
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    export(model, "onnx", tmp_path / "model.onnx")
+    found = OpenVinoModel(tmp_path / "model.onnx", 1)
+    sizes = [(120, 160), (640, 427), (500, 333), (480, 640), (700, 100), (16, 16), (640, 427)]
+    photos = [smooth_photo(*size_hw, seed) for seed, size_hw in enumerate(sizes)]
+    agreement = agreement_on(model, found, *photos, NOBODY)
+    assert agreement.people > 20 and agreement.photos_without_people == 1
+    assert (agreement.keypoint_px <= 0.5).mean() >= 0.99
+
+
 @pytest.mark.integration
 @pytest.mark.parametrize("file_format", ["onnx", "torchscript"])
 def test_real_photos(test_data, model, tmp_path, file_format):
@@ -286,7 +303,8 @@ def test_the_tool_describes_and_verifies(weights, tmp_path, capsys):
     cv2.imwrite(str(photos / "a.png"), smooth_photo(150, 200))
     output = tmp_path / "new/folder"
     assert run_tool(weights, output, "--compare", str(photos), file_format="torchscript") == 0
-    assert sorted(path.name for path in output.iterdir()) == ["model.json", "model.ts"]
+    written = ["labels.txt", "model.json", "model.ts", "model_card.md"]
+    assert sorted(path.name for path in output.iterdir()) == written
     record = json.loads((output / "model.json").read_text())
     assert record["keypoint_names"][0] == "nose" and record["skeleton"]
     assert record["classes"][0]["name"] == "person"
@@ -298,7 +316,27 @@ def test_the_tool_describes_and_verifies(weights, tmp_path, capsys):
 
     assert run_tool(weights, output) == 2  # the other format would replace model.json
     assert "holds model.ts" in capsys.readouterr().err
-    assert sorted(path.name for path in output.iterdir()) == ["model.json", "model.ts"]
+    assert sorted(path.name for path in output.iterdir()) == written
+
+
+def test_triton_is_told_what_the_file_has(weights, tmp_path):
+    """Names, types and numbers of axes are those of the exported file."""
+    schema = pytest.importorskip("tritonclient.grpc.model_config_pb2")
+    from google.protobuf import text_format
+
+    assert run_tool(weights, tmp_path) == 0
+    session = OnnxModel(tmp_path / "model.onnx", 1).session
+    config = text_format.Parse((tmp_path / "config.pbtxt").read_text(), schema.ModelConfig())
+    types = {"tensor(uint8)": "TYPE_UINT8", "tensor(float)": "TYPE_FP32"}
+    types["tensor(int64)"] = "TYPE_INT64"
+    for told, real in (
+        (config.input, session.get_inputs()),
+        (config.output, session.get_outputs()),
+    ):
+        assert [each.name for each in told] == [each.name for each in real]
+        for one, other in zip(told, real, strict=True):
+            assert schema.DataType.Name(one.data_type) == types[other.type]
+            assert len(one.dims) == len(other.shape)
 
 
 def test_a_file_that_disagrees_is_not_kept(weights, tmp_path, capsys, monkeypatch):
