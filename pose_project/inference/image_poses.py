@@ -1,6 +1,6 @@
 """Poses with the image that they were found in: drawn, shown, and in the forms of other tools."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import supervision
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ImagePoses(Poses):
     """``Poses`` of one image; the last expression of a notebook's cell shows them drawn.
 
@@ -28,9 +28,15 @@ class ImagePoses(Poses):
         categories: of the classes, as in a COCO JSON.
     """
 
-    image_bgr: np.ndarray = field(repr=False)
+    image_bgr: np.ndarray
     schema: KeypointSchema
-    categories: list[dict[str, Any]] = field(repr=False)
+    categories: list[dict[str, Any]]
+
+    def __repr__(self) -> str:
+        """Return a line; the arrays are attributes."""
+        height, width = self.image_size_hw
+        points = self.keypoints.shape[1]
+        return f"<{len(self)} found in {width}x{height} pixels, {points} keypoints each>"
 
     def draw(self, score_threshold: float = 0.5, keypoint_threshold: float = 0.05) -> np.ndarray:
         """Return the image with the people on it, (H, W, 3) uint8, blue, green, red.

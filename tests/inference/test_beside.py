@@ -217,6 +217,7 @@ def test_poses_show_themselves_and_become_other_forms(album, weights):
     poses = predictor("a.png")
     shown = cv2.imdecode(np.frombuffer(poses._repr_png_(), np.uint8), cv2.IMREAD_COLOR)
     np.testing.assert_array_equal(shown, poses.draw())
+    assert repr(poses) == "<8 found in 160x120 pixels, 17 keypoints each>"
     first = poses.select(np.arange(1))
     assert len(first) == 1 and first.image_bgr.shape == (120, 160, 3)
     assert len(first.to_coco()) == 1
