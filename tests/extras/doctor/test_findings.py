@@ -42,7 +42,7 @@ def test_content(code, edit, ids):
 @pytest.mark.parametrize(
     ("content", "place"),
     [
-        (b'{"images": [],\n "annotations": [1,]}', "line 2 column 20"),
+        (b'{"images": [],\n "annotations": [1 2]}', "line 2 column 20"),
         (b"", "line 1 column 1"),
         (b"\x00\xff\x1f\x8b", "not JSON"),
         (b"[" * 100_000, "not JSON"),
