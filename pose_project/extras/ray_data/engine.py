@@ -32,7 +32,8 @@ def run_with_ray(
         actors: how many; None for one a GPU, without GPUs one a CPU.
 
     Raises:
-        InputError: if Ray is not installed, or the work fails for what the user gave.
+        InputError: if Ray is not installed, or a worker refuses an item; the others are done.
+        PoseError: if Ray fails.
     """
     ray = _start()
     resources = ray.cluster_resources()
@@ -49,9 +50,13 @@ def run_with_ray(
         **share,
     )
     try:
-        count = done.sum("done")
+        reports = done.take_all()
     except ray.exceptions.RayError as error:
-        raise _as_ours(error) from error
+        raise PoseError(f"Ray: {' '.join(str(error).split())[:500]}") from error
+    problems = [each["problem"] for each in reports if each["problem"]]
+    if problems:
+        raise InputError(problems[0])
+    count = sum(each["done"] for each in reports)
     if count != len(items):
         raise PoseError(f"Ray reports {count} of {len(items)} files as done; start again")
 
@@ -61,8 +66,12 @@ class _Actor:
         self.worker = make_worker()
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        self.worker([cloudpickle.loads(each) for each in batch["item"]])
-        return {"done": [1] * len(batch["item"])}
+        """Return one row, how much is done: errors of ours would be wrapped by Ray."""
+        try:
+            self.worker([cloudpickle.loads(each) for each in batch["item"]])
+        except PoseError as error:
+            return {"done": [0], "problem": [str(error)]}
+        return {"done": [len(batch["item"])], "problem": [""]}
 
 
 def _start() -> Any:
@@ -77,14 +86,3 @@ def _start() -> Any:
     context.enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     return ray
-
-
-def _as_ours(error: BaseException) -> PoseError:
-    """Return an error of ours that an actor has raised, or one that says what Ray says."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, PoseError):
-            return cause
-        cause = getattr(cause, "cause", None) or cause.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return PoseError(f"Ray: {lines[-1] if lines else type(error).__name__}")
