@@ -51,6 +51,7 @@ setup(
         # tools/export.py --format onnx
         "export": ["onnx>=1.16", "onnxruntime>=1.19"],
         # exported models in OpenVINO, and Triton's own check of its configuration
+        "ray": ["ray[data]>=2.40"],
         "runtimes": ["openvino>=2024.4", "tritonclient>=2.50"],
         # the initial segmentation of selective search
         "proposals": ["scikit-image>=0.24"],

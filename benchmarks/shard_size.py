@@ -47,7 +47,7 @@ def measure_shards(folder: Path, num_photos: int) -> Iterator[tuple[str, float]]
     opened, seconds = _timed(lambda: open_shards(output))
     yield "index_mb", sum((output / name).stat().st_size for name in (INDEX, ARRAYS)) / 1e6
     yield "opening_index_s", seconds
-    places, seconds = _timed(lambda: [opened.place_of(each["file_name"]) for each in images])
+    places, seconds = _timed(lambda: opened.places_of([each["file_name"] for each in images]))
     yield "looking_up_all_s", seconds
     yield "memory_after_looking_up_mb", _peak_mb()
     chosen = random.Random(0).sample(places, min(_READS, num_photos))

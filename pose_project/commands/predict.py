@@ -10,6 +10,7 @@ models lists, the folder of a run of your own (--model output/mine), or a config
 
     pose-project predict FOLDER --output DIR --save-json --save-csv
     torchrun --nproc-per-node 4 -m pose_project predict ...   the work divided, the outputs the same
+    pose-project predict ... --output DIR --engine ray        the same on a Ray cluster
 
 DIR/drawn/NAME            photos and videos with people; NAME as below the inputs' common folder
 DIR/results.json          --save-json: everything found, in COCO's results format
@@ -27,6 +28,7 @@ cannot be read are listed, and the exit code is 0; it is 2 if no file could be r
 import argparse
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +44,7 @@ from pose_project.utils.errors import InputError
 from pose_project.utils.extras import find_extra
 
 if TYPE_CHECKING:
+    from pose_project.inference.folder import Engine
     from pose_project.inference.sources import Source
 
 
@@ -62,6 +65,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--show", action="store_true", help="in a window, too")
     parser.add_argument("--no-draw", action="store_true", help="draw nothing")
     add_threshold_options(parser)
+    parser.add_argument("--engine", choices=["ray"], help="divides the work; needs --output")
+    parser.add_argument(
+        "--actors", type=int, metavar="N", help="of Ray (default: one a GPU, else one a CPU)"
+    )
     parser.add_argument("--batch-size", type=int, default=4, help="photos at once (default: 4)")
 
 
@@ -77,7 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
     if tars is not None:
         _check_for_shards(arguments)
         cfg, weights = read_model(arguments)
-        options = arguments.batch_size, arguments.save_json
+        options = arguments.batch_size, arguments.save_json, _engine(arguments)
         shards.predict_tars(tars, arguments.output, cfg, weights, *options)
         return
     camera = find_camera(inputs)
@@ -123,7 +130,16 @@ def _into_folder(arguments: argparse.Namespace, sources: "list[Source]") -> None
         annotations=arguments.annotations,
     )
     cfg, weights = read_model(arguments)
-    predict_into(outputs, sources, cfg, weights, arguments.batch_size)
+    predict_into(outputs, sources, cfg, weights, arguments.batch_size, _engine(arguments))
+
+
+def _engine(arguments: argparse.Namespace) -> "Engine | None":
+    if arguments.engine is None:
+        return None
+    ray_data = find_extra("ray_data.engine")
+    if ray_data is None:
+        raise InputError("--engine ray needs pose_project/extras/ray_data")
+    return partial(ray_data.run_with_ray, actors=arguments.actors)
 
 
 def check(arguments: argparse.Namespace, inputs: Sequence[str]) -> None:
@@ -133,7 +149,9 @@ def check(arguments: argparse.Namespace, inputs: Sequence[str]) -> None:
     check_thresholds(arguments)
     if arguments.batch_size < 1:
         raise InputError(f"--batch-size must be at least 1, got {arguments.batch_size}")
-    without, alone = ("save_json", "save_csv", "annotations"), ("json", "show")
+    if arguments.actors is not None and (arguments.actors < 1 or not arguments.engine):
+        raise InputError("--actors must be at least 1, and goes with --engine ray")
+    without, alone = ("save_json", "save_csv", "annotations", "engine"), ("json", "show")
     for name in without if arguments.output is None else alone:
         if getattr(arguments, name):
             needs = "needs" if name in without else "does not go with"

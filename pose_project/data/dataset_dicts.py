@@ -94,7 +94,7 @@ def to_dataset_dicts(
 def _add_shards(photos: list[dict[str, Any]], annotations: AnnotationFile, root: Path) -> None:
     """Tell the photos where in the shards of a folder they are."""
     shards = open_shards(root)
-    places = [shards.place_of(each["file_name"]) for each in annotations.images]
+    places = shards.places_of([each["file_name"] for each in annotations.images])
     missing = [i for i, place in enumerate(places) if place is None]
     if missing:
         raise InputError(

@@ -70,15 +70,20 @@ class ShardFolder:
         self.hashes = hashes
         self.places = places
 
-    def place_of(self, file_name: str) -> Place | None:
-        """Return where a photo is, None if it is in no tar file."""
-        wanted = name_hash(file_name)
-        row = int(np.searchsorted(self.hashes, wanted))
-        if row == len(self.hashes) or self.hashes[row] != wanted:
-            return None
-        number, offset, size = (int(value) for value in self.places[row])
-        shard = self.shards[number]
-        return str(self.root / shard.name), offset, size, shard.sha256
+    def places_of(self, file_names: Sequence[str]) -> list[Place | None]:
+        """Return where photos are, None for those that are in no tar file."""
+        wanted = np.array([name_hash(each) for each in file_names], np.uint64)
+        if not len(self.hashes):
+            return [None] * len(wanted)
+        rows = np.searchsorted(self.hashes, wanted).clip(max=len(self.hashes) - 1)
+        is_there = (self.hashes[rows] == wanted).tolist()
+        paths = [(str(self.root / each.name), each.sha256) for each in self.shards]
+        return [
+            (paths[number][0], offset, size, paths[number][1]) if there else None
+            for there, (number, offset, size) in zip(
+                is_there, self.places[rows].tolist(), strict=True
+            )
+        ]
 
     def check(self) -> None:
         """Raise ``InputError`` if a tar file is torn, or missing and not to be fetched."""
@@ -116,11 +121,9 @@ def open_shards(root: Path) -> ShardFolder:
     return folder
 
 
-def name_hash(file_name: str) -> np.uint64:
+def name_hash(file_name: str) -> int:
     """Return 64 bits that stand for a photo's ``file_name`` in an index."""
-    return np.uint64(
-        int.from_bytes(hashlib.blake2b(file_name.encode(), digest_size=8).digest(), "little")
-    )
+    return int.from_bytes(hashlib.blake2b(file_name.encode(), digest_size=8).digest(), "little")
 
 
 def iterate_members(path: Path) -> Iterator[tarfile.TarInfo]:

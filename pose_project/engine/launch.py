@@ -71,9 +71,11 @@ def _run_under_torchrun(run: Callable[[Namespace], None], arguments: Namespace) 
             raise InputError(f"torchrun started more processes than the {available} GPUs here")
         torch.cuda.set_device(local_rank)
     # torchrun keeps one store over its restarts, in which the addresses of the processes that died
-    # would be found again.
+    # would be found again. With TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1, which a machine needs that is
+    # replaced by another, each has its own store; and the machines count restarts differently.
     store, rank, world_size = next(dist.rendezvous("env://"))
-    attempt = dist.PrefixStore(f"attempt{_restarts()}", store)
+    is_shared = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    attempt = dist.PrefixStore(f"attempt{_restarts() if is_shared else 0}", store)
     backend = "nccl" if on_gpu else "gloo"
     dist.init_process_group(backend, store=attempt, rank=rank, world_size=world_size)
     try:

@@ -1,9 +1,11 @@
 """Photos and videos into a folder: drawings, COCO's results, a table; divided and resumable."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -54,8 +56,18 @@ class Outputs:
         return Drawing(schema, *thresholds, folder=self.folder / "drawn")
 
 
+Engine = Callable[[Callable[[], Callable[[Sequence[Any]], None]], Sequence[Any], int], None]
+"""Does all items: what makes a worker elsewhere, the items, and how many a worker takes at once."""
+_FILES_AT_ONCE = 4  # batches that another process is given at a time
+
+
 def predict_into(
-    outputs: Outputs, sources: Sequence[Source], cfg: DictConfig, weights: str, batch_size: int
+    outputs: Outputs,
+    sources: Sequence[Source],
+    cfg: DictConfig,
+    weights: str,
+    batch_size: int,
+    engine: Engine | None = None,
 ) -> None:
     """Predict this process's share; whoever finds everything done writes the files.
 
@@ -65,6 +77,7 @@ def predict_into(
         cfg: of the model.
         weights: its checkpoint.
         batch_size: photos, or frames of a video, that go through the model together.
+        engine: predicts elsewhere; None does so in this process.
 
     Raises:
         InputError: if model, folder or image ids do not fit, or no file could be read.
@@ -81,10 +94,14 @@ def predict_into(
     parts.check()
     share = own_share(sources)
     todo = parts.missing(share)
-    if todo:
-        predictor = PosePredictor(cfg, weights)
+    make_worker = partial(_make_worker, cfg, weights, parts, drawing, batch_size)
+    if todo and engine:
         parts.open(todo)
-        predict_sources(todo, predictor, parts, drawing, batch_size)
+        engine(make_worker, todo, _FILES_AT_ONCE * batch_size)
+    elif todo:
+        work = make_worker()
+        parts.open(todo)
+        work(todo)
     missing = parts.missing(sources)
     if missing:
         print(f"{len(missing)} of {len(sources)} files are still with other processes")
@@ -96,6 +113,13 @@ def predict_into(
         names = [each["name"] for each in categories]
         write_csv(outputs.folder / "keypoints.csv", parts.read_all(sources), names, schema)
     _summarise(outputs.folder, sources, parts, len(share) - len(todo))
+
+
+def _make_worker(
+    cfg: DictConfig, weights: str, parts: PartsFolder, drawing: Drawing | None, batch_size: int
+) -> Callable[[Sequence[Source]], None]:
+    predictor = PosePredictor(cfg, weights)
+    return lambda sources: predict_sources(sources, predictor, parts, drawing, batch_size)
 
 
 def _summarise(

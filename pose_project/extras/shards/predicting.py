@@ -3,8 +3,9 @@
 import itertools
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from pose_project.data.shards import (
 from pose_project.evaluation.model_categories import load_categories
 from pose_project.inference import PosePredictor
 from pose_project.inference.finished_parts import settings_of
+from pose_project.inference.folder import Engine
 from pose_project.inference.run import own_share, use_own_gpu
 from pose_project.structures.coco_results import to_coco_results
 from pose_project.utils.errors import InputError
@@ -92,6 +94,7 @@ def predict_tars(
     weights: str,
     batch_size: int,
     save_json: bool = False,
+    engine: Engine | None = None,
 ) -> None:
     """Predict this process's share of the shards; whoever finds everything done sums it up.
 
@@ -104,6 +107,7 @@ def predict_tars(
         weights: its checkpoint.
         batch_size: photos that go through the model together.
         save_json: also write everything as COCO's results.
+        engine: predicts elsewhere; None does so in this process.
 
     Raises:
         InputError: if model or folder do not fit, or a shard is torn; what is done is kept.
@@ -116,10 +120,24 @@ def predict_tars(
     todo = [tar for tar in share if not tar.is_done(output)]
     if todo:
         open_parts_folder(folder, settings)
-        predictor = PosePredictor(cfg, weights)
-        for tar in tqdm(todo, unit="shard", disable=None):
-            predict_tar(tar, tar.part(output), predictor, batch_size)
+        make_worker = partial(_make_worker, cfg, weights, output, batch_size)
+        if engine:
+            engine(make_worker, todo, 1)
+        else:
+            make_worker()(todo)
     finish_tars(tars, output, len(share) - len(todo), save_json)
+
+
+def _make_worker(
+    cfg: DictConfig, weights: str, output: Path, batch_size: int
+) -> Callable[[Sequence[Tar]], None]:
+    predictor = PosePredictor(cfg, weights)
+
+    def predict(tars: Sequence[Tar]) -> None:
+        for tar in tqdm(tars, unit="shard", disable=None):
+            predict_tar(tar, tar.part(output), predictor, batch_size)
+
+    return predict
 
 
 def finish_tars(tars: Sequence[Tar], output: Path, done_before: int, save_json: bool) -> None:
