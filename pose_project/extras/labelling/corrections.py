@@ -10,6 +10,7 @@ from scipy.optimize import linear_sum_assignment
 
 from pose_project.extras.labelling.predictions import points_of, schemas_of
 from pose_project.structures import KeypointSchema
+from pose_project.structures.coordinates import PIXEL_CENTRE
 from pose_project.utils.errors import InputError
 
 SAME_PX = 0.5
@@ -42,7 +43,7 @@ def correct(draft: dict[str, Any], photos: Sequence[dict[str, Any]]) -> Correcti
     """Return a draft with what a person made of it.
 
     People keep their ids; who has none in the export is found again by where the points are. A box
-    is that of the tool where it has one, else the draft's as long as no point was changed; without
+    is that of the tool where it has one, else the draft's as long as all points are in it; without
     either it is left to be filled in when the file is loaded.
 
     Args:
@@ -201,13 +202,24 @@ def _compare(
         # the draft's place has more digits than some tools give back
         points += [*old[:2], new[2]] if change in ("same", "visibility") else new
     after |= {"id": before["id"], "keypoints": points}
-    if "bbox" not in after and not changed:
+    if "bbox" not in after and (not changed or _holds(before["bbox"], points_of(after))):
         after["bbox"] = before["bbox"]
     if after.get("bbox") == before["bbox"]:
         after["area"] = before["area"]
     else:
         changed |= "bbox" in after
     return changed
+
+
+def _holds(box_xywh: list[float], points: Sequence[tuple[float, float, int]]) -> bool:
+    """Return whether a box holds all labelled points."""
+    x, y, width, height = box_xywh
+    inside = (
+        x <= px + PIXEL_CENTRE <= x + width and y <= py + PIXEL_CENTRE <= y + height
+        for px, py, v in points
+        if v > 0
+    )
+    return all(inside)
 
 
 def _change(old: tuple[float, float, int], new: tuple[float, float, int]) -> str:
