@@ -65,6 +65,8 @@ setup(
         "video": ["av>=14"],
         # tools/serve.py
         "serve": ["fastapi>=0.115", "uvicorn>=0.34"],
+        # docs/loop.ipynb, run by the tests
+        "notebook": ["ipykernel>=6.29", "nbclient>=0.10"],
         "dev": [
             "hypothesis>=6.100",
             "import-linter>=2.1",

@@ -52,6 +52,22 @@ _COMMANDS = (
         "torchvision's weights to this project's, or back",
     ),
     Command("shard", f"{EXTRAS}.shards.command", "write a dataset as tar files, or check them"),
+    Command("rank", f"{EXTRAS}.labelling.rank_command", "order photos by what labels teach"),
+    Command(
+        "pre-annotate",
+        f"{EXTRAS}.labelling.pre_annotate_command",
+        "draw what a model finds for CVAT, Label Studio or YOLO tools to correct",
+    ),
+    Command(
+        "read-corrections",
+        f"{EXTRAS}.labelling.read_corrections_command",
+        "read what a labelling tool exports, and count what was changed",
+    ),
+    Command(
+        "find-label-errors",
+        f"{EXTRAS}.labelling.find_label_errors_command",
+        "list the labels that a model contradicts",
+    ),
     Command("prepare-coco", f"{EXTRAS}.coco_download.command", "fetch and check COCO 2017"),
     Command(
         "precompute-proposals",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pandas
     import supervision
 
+_COVARIANCE_COLUMNS = {"var_x": (0, 0), "cov_xy": (0, 1), "var_y": (1, 1)}
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ImagePoses(Poses):
@@ -62,6 +64,8 @@ class ImagePoses(Poses):
     def to_pandas(self) -> "pandas.DataFrame":
         """Return a table with a row a keypoint and the columns of ``POSE_COLUMNS``.
 
+        With covariances there are ``var_x``, ``cov_xy`` and ``var_y`` as well, in px^2.
+
         Raises:
             InputError: if pandas is not installed.
         """
@@ -70,10 +74,19 @@ class ImagePoses(Poses):
         except ImportError as error:
             raise InputError("to_pandas needs pandas: pip install pandas") from error
         names = [each["name"] for each in self.categories]
-        return pandas.DataFrame(list(pose_rows(self, names, self.schema)), columns=POSE_COLUMNS)
+        table = pandas.DataFrame(list(pose_rows(self, names, self.schema)), columns=POSE_COLUMNS)
+        if self.covariances is not None:
+            rows = [list(self.schema.class_rows(each)) for each in self.classes]
+            spread = [each[own] for each, own in zip(self.covariances, rows, strict=True)]
+            spread = np.concatenate([np.zeros((0, 2, 2), np.float32), *spread])
+            for name, (row, column) in _COVARIANCE_COLUMNS.items():
+                table[name] = spread[:, row, column]
+        return table
 
     def to_supervision(self) -> "supervision.KeyPoints":
         """Return ``supervision.KeyPoints``: xy (N, K, 2), scores of keypoints and people, classes.
+
+        Covariances, where there are any, are ``data["covariance"]`` (N, K, 2, 2) in px^2.
 
         Raises:
             InputError: if supervision is not installed.
@@ -87,6 +100,7 @@ class ImagePoses(Poses):
             keypoint_confidence=self.keypoints[..., 2],
             detection_confidence=self.scores,
             class_id=self.classes,
+            data={} if self.covariances is None else {"covariance": self.covariances},
         )
 
 

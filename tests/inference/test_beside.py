@@ -250,3 +250,20 @@ def test_supervision_takes_the_poses(album, weights):
     np.testing.assert_array_equal(keypoints.xy, poses.keypoints[..., :2])
     annotated = supervision.VertexAnnotator().annotate(poses.image_bgr.copy(), keypoints)
     assert (annotated != poses.image_bgr).any()
+
+
+def test_covariances_go_along(album, weights, tmp_path):
+    supervision = pytest.importorskip("supervision")
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    overrides = [*EVERYTHING, "train.inference.test_time.temperature=1.0"]
+    poses = PosePredictor.from_files(str(ROOT / CONFIG), str(weights), overrides)("a.png")
+    keypoints = poses.to_supervision()
+    assert isinstance(keypoints, supervision.KeyPoints)
+    np.testing.assert_array_equal(keypoints.data["covariance"], poses.covariances)
+    chosen = keypoints[np.arange(2)]
+    np.testing.assert_array_equal(chosen.data["covariance"], poses.covariances[:2])
+    poses.to_pandas().to_parquet(tmp_path / "poses.parquet")
+    table = pandas.read_parquet(tmp_path / "poses.parquet")
+    spread = table[["var_x", "cov_xy", "cov_xy", "var_y"]].to_numpy(np.float32)
+    np.testing.assert_array_equal(spread.reshape(8, 17, 2, 2), poses.covariances)

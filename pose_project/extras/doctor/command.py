@@ -4,7 +4,7 @@
     pose-project doctor ANNOTATIONS.json --fix CORRECTED.json
     pose-project doctor ANNOTATIONS.json --schema coco
     pose-project doctor TRAIN.json --images DIR --against VAL.json --against-images DIR
-    pose-project doctor ANNOTATIONS.json --images DIR --html output/doctor
+    pose-project doctor ANNOTATIONS.json --images DIR --html output/doctor --suspects S.json
 
 Says for each kind of problem how many have it, the first few, why it matters and what to do.
 Without --images no photo is opened. ANNOTATIONS.json is only read.
@@ -42,6 +42,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fix", type=Path, metavar="OUT.json", help="write a corrected copy")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--html", type=Path, metavar="DIR", help="write the report as a page")
+    parser.add_argument(
+        "--suspects", type=Path, metavar="S.json", help="of find-label-errors, shown on the page"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -57,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     report = examination.report
     print(json.dumps(report.as_dict(), indent=2) if arguments.json else report.text())
     if arguments.html:
-        write_html(arguments.html, examination, arguments.images)
+        write_html(arguments.html, examination, arguments.images, arguments.suspects)
     if arguments.fix:
         fix(arguments.fix, examination)
     return report.exit_code
@@ -93,6 +96,10 @@ def check_arguments(arguments: argparse.Namespace) -> None:
         from pose_project.extras.doctor.fixing import check_output
 
         check_output(arguments.fix, inputs)
+    if arguments.suspects and not (arguments.html and arguments.images):
+        raise InputError("--suspects are shown on the page: give --html and --images as well")
+    if arguments.suspects and not arguments.suspects.is_file():
+        raise InputError(f"--suspects {arguments.suspects} is {_what(arguments.suspects)}")
     if arguments.html and arguments.html.exists() and not arguments.html.is_dir():
         raise InputError(f"--html {arguments.html} is a file; name a folder")
 
@@ -103,13 +110,21 @@ def _what(path: Path) -> str:
     return "a folder" if path.is_dir() else "a file"
 
 
-def write_html(folder: Path, examination: "Examination", image_root: Path | None) -> None:
+def write_html(
+    folder: Path,
+    examination: "Examination",
+    image_root: Path | None,
+    suspects: Path | None = None,
+) -> None:
     """Write the page, with a few photos that show the findings where they are at hand."""
     # neither drawing nor Jinja is needed without --html
     from pose_project.extras.doctor.examples import draw_examples
     from pose_project.extras.doctor.page import write_page
+    from pose_project.extras.doctor.suspects import read_suspects
 
-    page = write_page(folder, examination.report, draw_examples(examination, image_root))
+    shown = read_suspects(suspects, examination, image_root) if suspects else []
+    examples = draw_examples(examination, image_root)
+    page = write_page(folder, examination.report, examples, shown)
     print(f"Wrote {page}", file=sys.stderr)
 
 

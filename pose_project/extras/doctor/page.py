@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, StrictUndefined
 
@@ -46,6 +46,20 @@ figcaption { font-size: .85rem; color: #555 }
 </div>
 </section>
 {% endfor %}
+{% if suspects %}
+<h1>{{ suspects | length }} labels that a model contradicts, the likeliest errors first</h1>
+{% for suspect in suspects %}
+<section>
+<h2>{{ suspect.caption }}</h2>
+<div class="examples">
+{% for picture in suspect.pictures %}
+<figure><img alt="{{ picture.label }}" src="data:image/jpeg;base64,{{ picture.data }}">
+<figcaption>{{ picture.label }}</figcaption></figure>
+{% endfor %}
+</div>
+</section>
+{% endfor %}
+{% endif %}
 </html>
 """
 
@@ -101,13 +115,23 @@ def choose_examples(examination: Examination) -> Iterator[Choice]:
                 )
 
 
-def write_page(folder: Path, report: Report, examples: Sequence[Example]) -> Path:
+def write_page(
+    folder: Path, report: Report, examples: Sequence[Example], suspects: Sequence[Any] = ()
+) -> Path:
     """Write ``index.html`` into a folder, which is made, and return its path.
 
     Every text from the dataset is escaped.
+
+    Args:
+        folder: made if it is not there.
+        report: the findings.
+        examples: photos that show them.
+        suspects: of ``read_suspects``.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    page = environment.from_string(_TEMPLATE).render(report=report, examples=examples)
+    page = environment.from_string(_TEMPLATE).render(
+        report=report, examples=examples, suspects=suspects
+    )
     path = folder / "index.html"
     write_text_atomic(path, page)
     return path
