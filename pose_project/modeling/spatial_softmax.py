@@ -36,6 +36,14 @@ class SpatialSoftmax(NamedTuple):
         y = boxes[:, 1:2] + centres * cell_wh[:, 1:]
         return cls(cells, x, y, cell_wh)
 
+    def most_likely(self) -> Tensor:
+        """Return (R, K, 2) centres of the likeliest cells as (x, y)."""
+        side = self.cells.shape[-1]
+        highest = self.cells.flatten(2).argmax(dim=2)
+        return torch.stack(
+            [self.x.gather(1, highest % side), self.y.gather(1, highest // side)], dim=2
+        )
+
     def covariances(self) -> Tensor:
         """Return (R, K, 2, 2) covariances of (x, y) in px^2, at least those of a single cell."""
         of_x, of_y = self.cells.sum(dim=2), self.cells.sum(dim=3)
