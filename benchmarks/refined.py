@@ -29,6 +29,7 @@ from pose_project.utils.files import write_text_atomic
 from pose_project.utils.provenance import collect_provenance
 
 _CONFIG = "configs/quick/synthetic.py"
+_FEW_PHOTOS = "synthetic_demo_val_4"  # for the evaluation that ends a training
 _REFINED = "configs/quick/synthetic_refined.py"
 
 CASES: dict[str, tuple[Callable[..., None], ...]] = {
@@ -73,7 +74,9 @@ def run_case(case: str, seed: int, max_iter: int, photos: str, runs: Path) -> di
         return json.loads(record_file.read_text(encoding="utf-8"))
     cfg = make_config(case, seed, max_iter, photos, folder)
     start = time.perf_counter()
+    cfg.dataloader.test.dataset.names = _FEW_PHOTOS
     train(cfg, resume=folder.is_dir())
+    cfg.dataloader.test.dataset.names = photos
     cfg.train.init_checkpoint = str(folder / "model_final.pth")
     record = {
         "case": case,
@@ -90,7 +93,7 @@ def run_case(case: str, seed: int, max_iter: int, photos: str, runs: Path) -> di
 
 @torch.no_grad()
 def evaluate_rankings(cfg: DictConfig) -> dict[str, dict[str, float]]:
-    """Return keypoint AP, AR and box AP by each of :data:`RANKINGS`, from one look at each photo."""
+    """Return keypoint AP and AR, and box AP, by each of :data:`RANKINGS`; one look at a photo."""
     name = cfg.dataloader.test.dataset.names
     model = load_model(cfg, torch.device("cpu"))
     head = model.roi_heads.keypoint_head

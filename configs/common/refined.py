@@ -32,7 +32,7 @@ def teach_with_masks(model: DictConfig, dataloader: DictConfig) -> None:
     dataloader.train.mapper.keep_without_mask = True
 
 
-def add_oks_loss(model: DictConfig, weight: float = 1.0) -> None:
+def add_oks_loss(model: DictConfig, weight: float = 2.0) -> None:
     """Also train for the expectation of the metric."""
     head = model.roi_heads.keypoint_head
     head.oks_sigmas = list(COCO_PERSON.oks_sigmas)
