@@ -46,17 +46,21 @@ class CellAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (R, C, S, S) of the same."""
-        side, channels = x.shape[-1], x.shape[1]
-        qkv = self.to_qkv(x.flatten(2).transpose(1, 2))
-        q, k, v = qkv.unflatten(2, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)  # (R, A, SS, D)
-        scale = q.shape[-1] ** -0.5
-        on_grid = q.unflatten(2, (side, side)) * scale
+        # all sizes but R are spelt out: an exported graph cannot infer one of nobody
+        people, channels, side, _ = x.shape
+        heads, width = self.num_heads, channels // self.num_heads
+        cells = x.permute(0, 2, 3, 1).reshape(people, side * side, channels)
+        qkv = self.to_qkv(cells).reshape(people, side * side, 3, heads, width)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (R, A, SS, D)
+        scale = width**-0.5
+        on_grid = q.reshape(people, heads, side, side, width) * scale
         by_row = torch.einsum("rayxd,ykd->rayxk", on_grid, self.rows[self.away])
         by_column = torch.einsum("rayxd,xkd->rayxk", on_grid, self.columns[self.away])
-        bias = (by_row[..., :, None] + by_column[..., None, :]).flatten(4).flatten(2, 3)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype), scale=scale)
-        mixed = self.out(mixed.transpose(1, 2).flatten(2))
-        return mixed.transpose(1, 2).reshape(-1, channels, side, side)
+        bias = by_row[..., :, None] + by_column[..., None, :]
+        bias = bias.reshape(people, heads, side * side, side * side).to(q.dtype)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale)
+        mixed = mixed.permute(0, 2, 1, 3).reshape(people, side, side, channels)
+        return self.out(mixed).permute(0, 3, 1, 2)
 
 
 class GlobalContext(nn.Module):

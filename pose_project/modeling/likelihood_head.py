@@ -61,19 +61,23 @@ class ScaledPoints(NamedTuple):
 
     Attributes:
         xy: (R, K, 2) continuous coordinates, pixels.
-        variances: (R, K, 2) px^2.
+        squares: (R, K, 2) variances, px^2.
     """
 
     xy: Tensor
-    variances: Tensor
+    squares: Tensor
 
     def most_likely(self) -> Tensor:
         """Return (R, K, 2) as (x, y)."""
         return self.xy
 
+    def variances(self) -> Tensor:
+        """Return (R, K, 2) along x and y in px^2."""
+        return self.squares
+
     def covariances(self) -> Tensor:
         """Return (R, K, 2, 2) in px^2."""
-        return self.variances.diag_embed()
+        return self.squares.diag_embed()
 
     def probability_within(self, points: Tensor, radii: Tensor) -> Tensor:
         """Return (R, K) probabilities of being within (R, K) pixels of (R, K, 2) points.
@@ -81,14 +85,14 @@ class ScaledPoints(NamedTuple):
         Exact for equal variances and points at the mean; otherwise with the mean square distance.
         """
         squared = (points - self.xy).square().sum(dim=2)
-        spread = self.variances.mean(dim=2) + squared / 2
+        spread = self.squares.mean(dim=2) + squared / 2
         return 1 - (-(radii**2) / (2 * spread)).exp()
 
     def expected_similarity(self, points: Tensor, sigmas: Tensor, areas: Tensor) -> Tensor:
         """Return (R, K) expectations of OKS's term for points, (K,) sigmas and (R,) areas."""
         kernel = ((2 * sigmas) ** 2 * areas.clamp(min=1)[:, None])[..., None]
         squared = (points - self.xy).square()
-        total = kernel + self.variances
+        total = kernel + self.squares
         return ((kernel / total).sqrt() * (-squared / (2 * total)).exp()).prod(dim=2)
 
 

@@ -23,6 +23,9 @@ class PointDistribution(Protocol):
     def most_likely(self) -> Tensor:
         """Return (R, K, 2) as (x, y)."""
 
+    def variances(self) -> Tensor:
+        """Return (R, K, 2) along x and y in px^2."""
+
     def covariances(self) -> Tensor:
         """Return (R, K, 2, 2) in px^2."""
 
@@ -59,8 +62,7 @@ class PersonScore(nn.Module):
         """
         points = distribution.most_likely()
         expected = distribution.expected_similarity(points, self.sigmas, areas)
-        variances = distribution.covariances().diagonal(dim1=2, dim2=3).sum(dim=2)
-        relative = variances / areas.clamp(min=1)[:, None]
+        relative = distribution.variances().sum(dim=2) / areas.clamp(min=1)[:, None]
         told = torch.cat([expected, relative.clamp(min=_SMALLEST).log()], dim=1)
         return self.oks(F.relu(self.hidden(told)))[:, 0]
 

@@ -5,6 +5,7 @@ keypoint beyond it. The region is the box enlarged about its centre. Targets, po
 further views and exported graphs all take it from here.
 """
 
+import torch
 from detectron2.structures import Boxes
 from torch import Tensor, nn
 
@@ -17,8 +18,7 @@ def enlarge(boxes: Tensor, scale: float) -> Tensor:
     if scale == 1:
         return boxes
     grown = (boxes[:, 2:] - boxes[:, :2]) * ((scale - 1) / 2)
-    corners = boxes.unflatten(1, (2, 2))
-    return (corners + grown[:, None] * grown.new_tensor([[-1.0], [1.0]])).flatten(1)
+    return torch.cat([boxes[:, :2] - grown, boxes[:, 2:] + grown], dim=1)
 
 
 def keypoint_regions(heads: nn.Module, boxes: list[Boxes]) -> list[Boxes]:
