@@ -41,6 +41,8 @@ class KeypointPredictions:
             raise ValueError(f"topk_per_image must be at least 1, got {topk_per_image}")
         if score_loss_weight and not oks_sigmas:
             raise ValueError("score_loss_weight needs oks_sigmas, one for each keypoint")
+        if oks_sigmas and len(oks_sigmas) != self.num_keypoints:
+            raise ValueError(f"{len(oks_sigmas)} oks_sigmas for {self.num_keypoints} keypoints")
         self.topk_per_image = topk_per_image
         self.keep_heatmaps = keep_heatmaps
         self.score_loss_weight = score_loss_weight
