@@ -42,6 +42,8 @@ def start_from_mask_rcnn(model: DictConfig, train: dict, backbone: str) -> None:
     model.pixel_std = stock.pixel_std
     model.proposal_generator.head.conv_dims = stock.proposal_generator.head.conv_dims
     heads = model.roi_heads
-    heads.box_head.conv_dims = stock.roi_heads.box_head.conv_dims
+    heads.box_head.update(
+        conv_dims=stock.roi_heads.box_head.conv_dims, fc_dims=stock.roi_heads.box_head.fc_dims
+    )
     heads.box_head.conv_norm = heads.mask_head.conv_norm = "naiveSyncBN_N"
     train.init_checkpoint = f"detectron2://new_baselines/{name}/{_FILES[backbone]}"
