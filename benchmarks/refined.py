@@ -33,7 +33,8 @@ _FEW_PHOTOS = "synthetic_demo_val_4"  # for the evaluation that ends a training
 _REFINED = "configs/quick/synthetic_refined.py"
 
 CASES: dict[str, tuple[Callable[..., None], ...]] = {
-    "baseline": (),
+    "none": (),
+    "learned score": (refined.learn_score,),
     "regions": (refined.enlarge_regions,),
     "masks": (refined.teach_with_masks,),
     "oks loss": (refined.add_oks_loss,),
@@ -41,13 +42,13 @@ CASES: dict[str, tuple[Callable[..., None], ...]] = {
     "likelihood": (refined.regress_by_likelihood,),
     "refined": (),  # its own config
 }
-RANKINGS = ("box", "expected", "learned")
+RANKINGS = ("box", "expected", "learned")  # the last where a score was learned
 """By what people are ranked: the score of the box alone, or times the OKS that the softmax lets
 expect (``train.inference.test_time.rescore``), or times the learned one."""
 
 
 def make_config(case: str, seed: int, max_iter: int, photos: str, folder: Path) -> DictConfig:
-    """Return the training config of a run. All learn a score, from which nothing flows back."""
+    """Return the training config of a run. All but "none" learn a score; nothing flows back."""
     if case not in CASES:
         raise InputError(f"unknown case {case!r}; known: {', '.join(CASES)}")
     overrides = [
@@ -62,7 +63,8 @@ def make_config(case: str, seed: int, max_iter: int, photos: str, folder: Path) 
     for change in CASES[case]:
         takes_data = change is refined.teach_with_masks
         change(cfg.model, cfg.dataloader) if takes_data else change(cfg.model)
-    refined.learn_score(cfg.model)
+    if case != "none":
+        refined.learn_score(cfg.model)
     return cfg
 
 
@@ -98,9 +100,10 @@ def evaluate_rankings(cfg: DictConfig) -> dict[str, dict[str, float]]:
     model = load_model(cfg, torch.device("cpu"))
     head = model.roi_heads.keypoint_head
     head.decoder = _WithBothScores(head, get_schema(name).oks_sigmas)
+    rankings = RANKINGS if head.person_score is not None else RANKINGS[:2]
     head.person_score = None
     fast = FastInference(model)
-    evaluators = {ranking: PoseEvaluator(name) for ranking in RANKINGS}
+    evaluators = {ranking: PoseEvaluator(name) for ranking in rankings}
     for evaluator in evaluators.values():
         evaluator.reset()
     for batch in instantiate(cfg.dataloader.test):
@@ -131,11 +134,10 @@ class _WithBothScores:
         distribution, areas = head.distribution(outputs, regions), head.areas_in(regions)
         points = fields["pred_keypoints"][..., :2]
         expected = distribution.expected_similarity(points, self.sigmas, areas).mean(dim=1)
-        return {
-            **fields,
-            "expected": expected,
-            "learned": self.learned(distribution, areas).sigmoid(),
-        }
+        fields = {**fields, "expected": expected}
+        if self.learned is not None:
+            fields["learned"] = self.learned(distribution, areas).sigmoid()
+        return fields
 
 
 def _ranked(instances: Any, ranking: str) -> dict[str, Any]:
@@ -203,8 +205,11 @@ def summarise(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     for (case, max_iter), group in groups.items():
         row = {"case": case, "max_iter": max_iter, "seeds": sorted(e["seed"] for e in group)}
         for ranking in RANKINGS:
-            values = [each["results"][ranking]["keypoints/AP"] for each in group]
-            row[ranking] = {"mean": mean(values), "spread": stdev(values) if values[1:] else None}
+            found = [each["results"].get(ranking) for each in group]
+            values = [each["keypoints/AP"] for each in found if each]
+            if values:
+                spread = stdev(values) if values[1:] else None
+                row[ranking] = {"mean": mean(values), "spread": spread}
         row["bbox"] = mean(each["results"]["box"]["bbox/AP"] for each in group)
         rows.append(row)
     return rows
