@@ -1,10 +1,20 @@
 """What each part of docs/refined.md gains in keypoint AP, alone and together, and what it costs.
 
+    python -m benchmarks.refined --runs output/refined CASE:ITERATIONS:SEED ...
+    python -m benchmarks.refined --runs output/refined --times 660 --json docs/refined.json \
+        --plot docs/images/refined.png
+
 Small models from scratch on synthetic photos; a run is one case with one seed, and leaves a record.
-Runs whose record is there are not made again, and one that was stopped goes on where it was.
+Runs whose record is there are not made again, and one that was stopped goes on where it was. The
+second command sums up all records, and times "none" against "refined", photo by photo.
+
+Cases: none (the config as it is), learned score, regions, masks, oks loss, context, likelihood, and
+refined (configs/quick/synthetic_refined.py).
 """
 
+import argparse
 import json
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -13,7 +23,9 @@ from typing import Any
 
 import torch
 from detectron2.config import instantiate
+from detectron2.utils.logger import setup_logger
 from omegaconf import DictConfig
+from tabulate import tabulate
 from torch import Tensor, nn
 
 from benchmarks.accuracy import load_model
@@ -24,11 +36,14 @@ from pose_project.engine.runs import train
 from pose_project.evaluation import PoseEvaluator
 from pose_project.modeling.acceleration import FastInference
 from pose_project.modeling.keypoint_predictions import KeypointPredictions, decode_keypoints
+from pose_project.utils.cli import EXIT_OK, run_tool
 from pose_project.utils.errors import InputError
-from pose_project.utils.files import write_text_atomic
-from pose_project.utils.provenance import collect_provenance
+from pose_project.utils.files import atomic_path, write_text_atomic
+from pose_project.utils.provenance import collect_provenance, device_name
 
 _CONFIG = "configs/quick/synthetic.py"
+_WARM_UPS = 5
+_PHOTOS = "synthetic_demo_val_400"
 _FEW_PHOTOS = "synthetic_demo_val_4"  # for the evaluation that ends a training
 _REFINED = "configs/quick/synthetic_refined.py"
 
@@ -68,9 +83,14 @@ def make_config(case: str, seed: int, max_iter: int, photos: str, folder: Path) 
     return cfg
 
 
+def run_folder(runs: Path, case: str, max_iter: int, seed: int) -> Path:
+    """Return the folder of a run."""
+    return runs / f"{case.replace(' ', '_')}-{max_iter}-{seed}"
+
+
 def run_case(case: str, seed: int, max_iter: int, photos: str, runs: Path) -> dict[str, Any]:
     """Return the record of a run, which is made unless it is there."""
-    folder = runs / f"{case.replace(' ', '_')}-{max_iter}-{seed}"
+    folder = run_folder(runs, case, max_iter, seed)
     record_file = folder / "record.json"
     if record_file.is_file():
         return json.loads(record_file.read_text(encoding="utf-8"))
@@ -149,38 +169,35 @@ def _ranked(instances: Any, ranking: str) -> dict[str, Any]:
 
 @torch.no_grad()
 def measure_times(
-    runs: Path, cases: Iterable[str], max_iter: int, photos: str, rounds: int
+    runs: Path, cases: Sequence[str], max_iter: int, photos: str
 ) -> dict[str, dict[str, float]]:
     """Return parameters and time of each case as it is used; photos take turns with all of them.
 
     Returns:
         For each case ``parameters``, those of training left out; ``ms``: the median per photo; and
-        ``ratio``: the median over photos of the time over that of the first case, which is the
-        baseline without a learned score.
+        ``ratio``: that over the first case's; ``ratio_by_photo``: the median of the photos' ratios.
     """
     models = {}
     for case in cases:
-        folder = runs / f"{case.replace(' ', '_')}-{max_iter}-0"
+        folder = run_folder(runs, case, max_iter, 0)
         cfg = make_config(case, 0, max_iter, photos, folder)
         cfg.train.init_checkpoint = str(folder / "model_final.pth")
-        model = load_model(cfg, torch.device("cpu"))
-        if case != "refined":
-            model.roi_heads.keypoint_head.person_score = None
-        models[case] = FastInference(model)
+        models[case] = FastInference(load_model(cfg, torch.device("cpu")))
     seconds: dict[str, list[float]] = {case: [] for case in models}
-    batches = list(instantiate(cfg.dataloader.test))[:rounds]
-    for number, batch in enumerate(batches):
-        for case, model in models.items():
+    for number, batch in enumerate(instantiate(cfg.dataloader.test)):
+        order = list(models) if number % 2 else list(reversed(models))
+        for case in order:
             start = time.perf_counter()
-            model(batch)
-            if number >= 3:  # warm
+            models[case](batch)
+            if number >= _WARM_UPS:
                 seconds[case].append(time.perf_counter() - start)
-    first = next(iter(seconds.values()))
+    first = seconds[cases[0]]
     return {
         case: {
             "parameters": count_parameters(models[case]),
             "ms": 1e3 * median(times),
-            "ratio": median(a / b for a, b in zip(times, first, strict=True)),
+            "ratio": median(times) / median(first),
+            "ratio_by_photo": median(a / b for a, b in zip(times, first, strict=True)),
         }
         for case, times in seconds.items()
     }
@@ -213,3 +230,104 @@ def summarise(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         row["bbox"] = mean(each["results"]["box"]["bbox/AP"] for each in group)
         rows.append(row)
     return rows
+
+
+def plot(records: Iterable[dict[str, Any]], max_iter: int, path: Path) -> None:
+    """Draw keypoint AP of every run of a length, by case and by what people are ranked by."""
+    # slow, and only this needs it
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    groups = [each for each in records if each["max_iter"] == max_iter]
+    cases = [case for case in CASES if any(each["case"] == case for each in groups)]
+    figure, axes = pyplot.subplots(figsize=(7, 1.2 + 0.7 * len(cases)))
+    marks = {"box": "o", "expected": "s", "learned": "D"}
+    for shift, (ranking, mark) in zip((-0.18, 0, 0.18), marks.items(), strict=True):
+        found = [
+            (each["results"][ranking]["keypoints/AP"], cases.index(each["case"]) + shift)
+            for each in groups
+            if ranking in each["results"]
+        ]
+        if found:
+            axes.scatter(*zip(*found, strict=True), marker=mark, label=f"ranked by: {ranking}")
+    axes.set_yticks(range(len(cases)), cases)
+    axes.invert_yaxis()
+    axes.set_xlabel(f"keypoint AP after {max_iter} iterations; a mark for each seed")
+    axes.grid(axis="x", alpha=0.4)
+    axes.legend()
+    figure.tight_layout()
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)
+    pyplot.close(figure)
+
+
+def sum_up(arguments: argparse.Namespace) -> None:
+    """Print and write what the records say."""
+    files = sorted(arguments.runs.glob("*/record.json"))
+    records = [json.loads(each.read_text(encoding="utf-8")) for each in files]
+    if not records:
+        raise InputError(f"no record of a run in {arguments.runs}")
+    rows = summarise(records)
+    table = [
+        (
+            row["case"],
+            row["max_iter"],
+            len(row["seeds"]),
+            *map(_with_spread, map(row.get, RANKINGS)),
+        )
+        for row in rows
+    ]
+    head = ("case", "iterations", "seeds", *(f"ranked by: {each}" for each in RANKINGS))
+    print(tabulate(table, head, tablefmt="github"))
+    result = {"task": "refined", "device": device_name(torch.device("cpu")), "rows": rows}
+    if arguments.times:
+        times = measure_times(arguments.runs, ("none", "refined"), arguments.times, _PHOTOS)
+        for case, measured in times.items():
+            print(case, measured)
+        result["times"] = times
+    if arguments.json:
+        result = {**result, "runs": records, **collect_provenance()}
+        write_text_atomic(arguments.json, json.dumps(result, indent=2) + "\n")
+    if arguments.plot:
+        plot(records, max(each["max_iter"] for each in records), arguments.plot)
+
+
+def _with_spread(ranking: dict[str, float | None] | None) -> str:
+    if ranking is None:
+        return ""
+    spread = ranking["spread"]
+    return f"{ranking['mean']:.1f}" + ("" if spread is None else f" ± {spread:.1f}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Make the runs that are asked for, or sum up; return the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", nargs="*", metavar="CASE:ITERATIONS:SEED", help="to be made")
+    parser.add_argument("--runs", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--times", type=int, metavar="ITERATIONS", help="also time these models")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="also write the result here")
+    parser.add_argument("--plot", type=Path, metavar="OUT.png", help="also draw the longest runs")
+    arguments = parser.parse_args(argv)
+    setup_logger(name="pose_project")
+
+    def run() -> int:
+        for name in arguments.run:
+            case, _, numbers = name.partition(":")
+            try:
+                max_iter, seed = map(int, numbers.split(":"))
+            except ValueError as error:
+                raise InputError(f"{name} is not CASE:ITERATIONS:SEED") from error
+            run_case(case, seed, max_iter, _PHOTOS, arguments.runs)
+        if not arguments.run:
+            sum_up(arguments)
+        return EXIT_OK
+
+    return run_tool(run, debug=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
