@@ -6,6 +6,7 @@ Legend: R instances of all images, K keypoints, S side of the heatmap (28 or 56)
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
 from detectron2.layers import ShapeSpec
@@ -124,7 +125,8 @@ class SpatialSoftmaxKeypointHead(KeypointPredictions, KRCNNConvDeconvUpsampleHea
 
     def points(self, outputs: Tensor, regions: Tensor) -> Tensor:
         """Return (R, K, 3) as (x, y, score) of (R, K, S, S) logits, see ``decode_heatmaps``."""
-        return decode_heatmaps(outputs, regions)[..., [0, 1, 3]]
+        x, y, _, score = decode_heatmaps(outputs, regions).unbind(dim=2)
+        return torch.stack([x, y, score], dim=2)
 
     def subpixel_points(self, outputs: Tensor, regions: Tensor) -> Tensor:
         """Return the same between the cells, see ``refine_by_taylor``."""

@@ -4,6 +4,7 @@ Legend: R instances of all images, K keypoints.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 
 import torch
 import torch.distributed as dist
@@ -92,7 +93,7 @@ class KeypointPredictions:
             )
             return instances
         outputs = self.layers(x)
-        people = LabelledPeople.of(instances, outputs, self.num_keypoints)
+        people = LabelledPeople(instances, self.num_keypoints)
         losses = self.losses(outputs, people)
         if self.person_score is not None:
             losses["loss_person_score"] = self._score_loss(outputs, people)
@@ -195,35 +196,40 @@ def decode_keypoints(
 class LabelledPeople:
     """The people of a training batch, those of all images in order.
 
+    What only some losses need is computed when it is first asked for.
+
+    Args:
+        instances: of each image; of an image without anybody no field but the boxes is needed.
+        num_keypoints: K.
+
     Attributes:
         regions: (R, 4) XYXY_ABS that features were pooled from.
         keypoints: (R, K, 3) as (x, y, v), in the same space.
-        labelled: (R, K) bool, v > 0.
-        areas: (R,) areas of the true boxes, as shares that OKS takes, px^2.
         num_images: of the batch.
     """
 
-    def __init__(self, regions: Tensor, keypoints: Tensor, areas: Tensor, num_images: int) -> None:
-        self.regions, self.keypoints, self.areas = regions, keypoints, areas
-        self.labelled = keypoints[..., 2] > 0
-        self.num_images = num_images
+    def __init__(self, instances: list[Instances], num_keypoints: int) -> None:
+        self.num_images = len(instances)
+        self._people = [each for each in instances if len(each) > 0]
+        people = self._people or instances[:1]
+        self.regions = torch.cat([each.proposal_boxes.tensor for each in people])
+        self.keypoints = (
+            torch.cat([each.gt_keypoints.tensor for each in people])
+            if self._people
+            else self.regions.new_zeros(0, num_keypoints, 3)
+        )
 
-    @classmethod
-    def of(
-        cls, instances: list[Instances], outputs: Tensor, num_keypoints: int
-    ) -> "LabelledPeople":
-        """Return the people of each photo, of whom there may be none; then no field is needed."""
-        people = [each for each in instances if len(each) > 0]
-        if not people:
-            nobody = outputs.new_zeros(0, 4, dtype=torch.float32)
-            return cls(nobody, nobody.new_zeros(0, num_keypoints, 3), nobody[:, 0], len(instances))
-        regions = torch.cat([each.proposal_boxes.tensor for each in people])
-        keypoints = torch.cat([each.gt_keypoints.tensor for each in people])
-        with_box = [
-            each.gt_boxes if each.has("gt_boxes") else each.proposal_boxes for each in people
-        ]
-        areas = AREA_SHARE * torch.cat([each.area() for each in with_box])
-        return cls(regions, keypoints, areas, len(instances))
+    @cached_property
+    def labelled(self) -> Tensor:
+        """(R, K) bool, v > 0."""
+        return self.keypoints[..., 2] > 0
+
+    @cached_property
+    def areas(self) -> Tensor:
+        """(R,) what OKS takes for the areas of people of whom the true boxes are known, px^2."""
+        if not self._people:
+            return self.regions[:, 0]
+        return AREA_SHARE * torch.cat([each.gt_boxes.area() for each in self._people])
 
 
 def _by_oks(instances: Instances) -> Instances:
