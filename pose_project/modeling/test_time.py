@@ -13,6 +13,7 @@ from pose_project.modeling.keypoint_predictions import KeypointPredictions
 from pose_project.modeling.multi_view import MultiViewRCNN
 from pose_project.modeling.oks_nms import oks_nms
 from pose_project.structures import KeypointSchema
+from pose_project.utils.errors import InputError
 
 
 @dataclass
@@ -65,6 +66,9 @@ class TestTimeModel(nn.Module):
         model: a Detectron2 ``GeneralizedRCNN`` with this project's keypoint head; not changed.
         schema: of its keypoints.
         settings: what to do.
+
+    Raises:
+        InputError: if ``rescore`` is set for a model that has learned a score.
     """
 
     __test__ = False
@@ -74,6 +78,11 @@ class TestTimeModel(nn.Module):
     ) -> None:
         super().__init__()
         model = copy.deepcopy(model)
+        if settings.rescore and model.roi_heads.keypoint_head.person_score is not None:
+            raise InputError(
+                "train.inference.test_time.rescore is for models without a learned score: this one "
+                "ranks people by the OKS that it has learned"
+            )
         self.backbone = model.backbone
         model.roi_heads.keypoint_head.decoder = KeypointDecoder(schema, settings)
         self.schema, self.settings = schema, settings
