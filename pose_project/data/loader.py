@@ -209,7 +209,7 @@ def build_train_loader(
             "lower dataloader.train.total_batch_size"
         )
     if getattr(mapper, "use_instance_mask", False):
-        _say_who_has_no_mask(dataset)
+        _say_who_has_no_mask(dataset, getattr(mapper, "keep_without_mask", False))
     sizes = [(each["height"], each["width"]) for each in dataset]
     try:
         sampler = PositionalBatchSampler(
@@ -222,11 +222,12 @@ def build_train_loader(
     )
 
 
-def _say_who_has_no_mask(dataset: Sequence[dict[str, Any]]) -> None:
+def _say_who_has_no_mask(dataset: Sequence[dict[str, Any]], are_kept: bool) -> None:
     people = [a for each in dataset for a in each["annotations"] if not a.get("iscrowd", 0)]
     without = sum("segmentation" not in each for each in people)
     if without:
-        logger.warning("%d of %d people have no mask: they are left out", without, len(people))
+        fate = "their masks teach nothing" if are_kept else "they are left out"
+        logger.warning("%d of %d people have no mask: %s", without, len(people), fate)
 
 
 @contextmanager

@@ -43,6 +43,7 @@ class KeypointMapper:
         image_format: channel order of the tensor, ``"BGR"`` or ``"RGB"``.
         use_instance_mask: also return ``gt_masks``: polygons, or bitmasks in photos where an
             annotation has its mask as RLE. People without a mask are left out.
+        keep_without_mask: keep them instead, with an empty mask, for models whose masks only teach.
         proposal_topk: keep so many of a photo's precomputed proposals, the best; None is for models
             that make their own, and leaves a photo's out.
         fast_resize: resize by torch instead of Pillow. The filter is the same; a few values in
@@ -58,6 +59,7 @@ class KeypointMapper:
         is_train: bool = True,
         image_format: str = "BGR",
         use_instance_mask: bool = False,
+        keep_without_mask: bool = False,
         proposal_topk: int | None = None,
         fast_resize: bool = False,
         drop_without_keypoints: bool = False,
@@ -69,6 +71,7 @@ class KeypointMapper:
         self.is_train = is_train
         self.image_format = image_format
         self.use_instance_mask = use_instance_mask
+        self.keep_without_mask = keep_without_mask
         self.proposal_topk = proposal_topk
         self.fast_resize = fast_resize
         self.drop_without_keypoints = drop_without_keypoints
@@ -99,7 +102,8 @@ class KeypointMapper:
         image = read_photo(output, self.image_format)
         annotations = dataset_dict.get("annotations", ()) if self.is_train else ()
         people = [each for each in annotations if not each.get("iscrowd", 0)]
-        if self.use_instance_mask:  # how many these are is said by the loader
+        # how many these are is said by the loader
+        if self.use_instance_mask and not self.keep_without_mask:
             people = [each for each in people if "segmentation" in each]
         boxes = self._read_boxes(people, dataset_dict["file_name"])
         augmented = AugmentedImage(image, boxes, self.fast_resize)
@@ -137,13 +141,14 @@ class KeypointMapper:
         instances.gt_boxes = Boxes(torch.from_numpy(boxes.astype(np.float32)))
         instances.gt_classes = torch.tensor([a["category_id"] for a in people], dtype=torch.int64)
         if self.use_instance_mask:
+            masks = (each.get("segmentation", []) for each in people)
             instances.gt_masks = _to_masks(
-                [move_mask(each["segmentation"], transforms, region) for each in people], picture_hw
+                [move_mask(each, transforms, region) for each in masks], picture_hw
             )
         instances.gt_keypoints = Keypoints(keypoints)
         if self.drop_without_keypoints:
             instances = instances[(instances.gt_keypoints.tensor[..., 2] > 0).any(dim=1)]
-        return detection_utils.filter_empty_instances(instances)
+        return detection_utils.filter_empty_instances(instances, by_mask=not self.keep_without_mask)
 
     def _move_proposals(
         self,

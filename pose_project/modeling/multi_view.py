@@ -15,6 +15,7 @@ from detectron2.structures import Boxes, ImageList, Instances
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pose_project.modeling.regions import keypoint_regions
 from pose_project.structures import KeypointSchema
 from pose_project.utils.extras import find_extra
 from pose_project.utils.private_api import add_masks, find_boxes, to_original_size
@@ -144,16 +145,16 @@ class MultiViewRCNN(nn.Module):
     def _heatmaps(self, view: _View, instances: list[Instances]) -> Tensor:
         """Return (R, K, S, S) logits of a view, as they are where the photo is not mirrored."""
         heads = self.model.roi_heads
-        boxes = view.boxes_of(instances)
+        regions = keypoint_regions(heads, view.boxes_of(instances))
         if self.gpu_parts is None:
             features = [view.features[name] for name in heads.keypoint_in_features]
-            pooled = heads.keypoint_pooler(features, boxes)
+            pooled = heads.keypoint_pooler(features, regions)
         else:
-            pooled = self.gpu_parts.pool_for_keypoints(view.features, boxes)
-        logits = heads.keypoint_head.layers(pooled)
+            pooled = self.gpu_parts.pool_for_keypoints(view.features, regions)
+        outputs = heads.keypoint_head.layers(pooled)
         if view.is_mirrored:
-            logits = logits.index_select(1, self.hflip_indices).flip(-1)
-        return logits
+            outputs = heads.keypoint_head.mirrored(outputs, self.hflip_indices)
+        return outputs
 
 
 def preprocess(model: nn.Module, batched_inputs: list[dict[str, Any]]) -> ImageList:

@@ -29,26 +29,48 @@ class SpatialSoftmax(NamedTuple):
     def of(cls, keypoint_logits: Tensor, boxes: Tensor) -> "SpatialSoftmax":
         """Return the distributions of (R, K, S, S) logits in (R, 4) boxes, XYXY_ABS in pixels."""
         side = keypoint_logits.shape[-1]
-        cells = keypoint_logits.float().flatten(2).softmax(dim=2).view_as(keypoint_logits)
+        # no axes are flattened: an exported graph cannot, of nobody
+        logits = keypoint_logits.float()
+        cells = (logits - logits.amax(dim=(2, 3), keepdim=True)).exp()
+        cells = cells / cells.sum(dim=(2, 3), keepdim=True)
         cell_wh = (boxes[:, 2:] - boxes[:, :2]).float().clamp(min=1) / side
         centres = torch.arange(side, device=boxes.device) + 0.5
         x = boxes[:, :1] + centres * cell_wh[:, :1]
         y = boxes[:, 1:2] + centres * cell_wh[:, 1:]
         return cls(cells, x, y, cell_wh)
 
+    def most_likely(self) -> Tensor:
+        """Return (R, K, 2) centres of the likeliest cells as (x, y)."""
+        column, row = self.cells.amax(dim=2).argmax(dim=2), self.cells.amax(dim=3).argmax(dim=2)
+        return torch.stack([self.x.gather(1, column), self.y.gather(1, row)], dim=2)
+
+    def variances(self) -> Tensor:
+        """Return (R, K, 2) variances along x and y in px^2, at least those of a single cell."""
+        x, y = self._offsets()
+        squares = torch.stack(
+            [
+                (self.cells.sum(dim=2) * x**2).sum(dim=2),
+                (self.cells.sum(dim=3) * y**2).sum(dim=2),
+            ],
+            dim=2,
+        )
+        return squares + (self.cell_wh**2 / 12)[:, None]  # of a point anywhere in its cell
+
     def covariances(self) -> Tensor:
         """Return (R, K, 2, 2) covariances of (x, y) in px^2, at least those of a single cell."""
-        of_x, of_y = self.cells.sum(dim=2), self.cells.sum(dim=3)
-        # from the box's corner, since float32 squares of far coordinates would cancel out
-        x, y = (self.x - self.x[:, :1])[:, None], (self.y - self.y[:, :1])[:, None]
-        x = x - (of_x * x).sum(dim=2, keepdim=True)
-        y = y - (of_y * y).sum(dim=2, keepdim=True)
-        inside = self.cell_wh**2 / 12  # of a point anywhere in its cell
-        variance_x = (of_x * x**2).sum(dim=2) + inside[:, :1]
-        variance_y = (of_y * y**2).sum(dim=2) + inside[:, 1:]
+        x, y = self._offsets()
+        variance_x, variance_y = self.variances().unbind(dim=2)
         shared = torch.einsum("rkyx,rky,rkx->rk", self.cells, y, x)
         rows = (variance_x, shared), (shared, variance_y)
         return torch.stack([torch.stack(row, dim=2) for row in rows], dim=2)
+
+    def _offsets(self) -> tuple[Tensor, Tensor]:
+        """Return (R, K, S) x of the columns and y of the rows, from the mean of each map."""
+        # from the box's corner, since float32 squares of far coordinates would cancel out
+        x, y = (self.x - self.x[:, :1])[:, None], (self.y - self.y[:, :1])[:, None]
+        x = x - (self.cells.sum(dim=2) * x).sum(dim=2, keepdim=True)
+        y = y - (self.cells.sum(dim=3) * y).sum(dim=2, keepdim=True)
+        return x, y
 
     def probability_within(self, points: Tensor, radii: Tensor) -> Tensor:
         """Return (R, K) probabilities that a keypoint lies within a distance of a point.

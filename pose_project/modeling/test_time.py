@@ -9,13 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from pose_project.config.settings import setting
-from pose_project.modeling.keypoint_head import decode_keypoints
+from pose_project.modeling.keypoint_predictions import KeypointPredictions
 from pose_project.modeling.multi_view import MultiViewRCNN
 from pose_project.modeling.oks_nms import oks_nms
-from pose_project.modeling.spatial_softmax import SpatialSoftmax
-from pose_project.modeling.subpixel import refine_by_taylor
 from pose_project.structures import KeypointSchema
-from pose_project.structures.oks import AREA_SHARE
+from pose_project.utils.errors import InputError
 
 
 @dataclass
@@ -68,6 +66,9 @@ class TestTimeModel(nn.Module):
         model: a Detectron2 ``GeneralizedRCNN`` with this project's keypoint head; not changed.
         schema: of its keypoints.
         settings: what to do.
+
+    Raises:
+        InputError: if ``rescore`` is set for a model that has learned a score.
     """
 
     __test__ = False
@@ -77,6 +78,11 @@ class TestTimeModel(nn.Module):
     ) -> None:
         super().__init__()
         model = copy.deepcopy(model)
+        if settings.rescore and model.roi_heads.keypoint_head.person_score is not None:
+            raise InputError(
+                "train.inference.test_time.rescore is for models without a learned score: this one "
+                "ranks people by the OKS that it has learned"
+            )
         self.backbone = model.backbone
         model.roi_heads.keypoint_head.decoder = KeypointDecoder(schema, settings)
         self.schema, self.settings = schema, settings
@@ -96,10 +102,6 @@ class TestTimeModel(nn.Module):
                     [new_width / width, new_height / height]
                 )
                 instances.pred_keypoint_covs *= factors[:, None] * factors
-            if self.settings.rescore:
-                instances.scores = instances.scores * instances.pred_oks
-                instances.remove("pred_oks")
-                instances = instances[instances.scores.argsort(descending=True, stable=True)]
             if self.settings.oks_nms:
                 instances = instances[oks_nms(instances, self.schema, self.settings.oks_nms)]
             output["instances"] = instances
@@ -118,34 +120,37 @@ class KeypointDecoder:
         self.sigmas = torch.tensor(schema.oks_sigmas)
         self.settings = settings
 
-    def __call__(self, keypoint_logits: Tensor, boxes: Tensor) -> Mapping[str, Tensor]:
+    def __call__(
+        self, head: KeypointPredictions, outputs: Tensor, regions: Tensor
+    ) -> Mapping[str, Tensor]:
         """Return fields of R people.
 
         Args:
-            keypoint_logits: (R, K, S, S).
-            boxes: (R, 4) XYXY_ABS, pixels, on the logits' device or on the host.
+            head: whose outputs they are.
+            outputs: of its layers: (R, K, S, S) logits of heatmaps, or (R, K, 4).
+            regions: (R, 4) XYXY_ABS, pixels, on the outputs' device or on the host.
 
         Returns:
             ``pred_keypoints`` (R, K, 3) as (x, y, score) and, where asked for,
             ``pred_keypoint_covs`` (R, K, 2, 2) in px^2 and ``pred_oks`` (R,).
         """
-        keypoints = decode_keypoints(keypoint_logits, boxes)["pred_keypoints"]
-        boxes = boxes.to(keypoint_logits.device, non_blocking=True)
-        if self.settings.subpixel:
-            keypoints[..., :2] = refine_by_taylor(keypoint_logits, boxes)
+        points_of = head.subpixel_points if self.settings.subpixel else head.points
+        keypoints = points_of(outputs, regions)
+        regions = regions.to(outputs.device, non_blocking=True)
         fields = {"pred_keypoints": keypoints}
         temperature, rescore = self.settings.temperature, self.settings.rescore
         if temperature is None and not rescore:
             return fields
-        softmax = SpatialSoftmax.of(keypoint_logits, boxes)
+        distribution = head.distribution(outputs, regions)
         points = keypoints[..., :2]
-        sigmas = self.sigmas.to(boxes.device, non_blocking=True)
-        areas = AREA_SHARE * (boxes[:, 2:] - boxes[:, :2]).float().clamp(min=1).prod(dim=1)
+        sigmas = self.sigmas.to(regions.device, non_blocking=True)
+        areas = head.areas_in(regions)
         if temperature is not None:
             radii = 2 * sigmas * areas.sqrt()[:, None]
-            probability = softmax.probability_within(points, radii).clamp(0, 1)
+            probability = distribution.probability_within(points, radii).clamp(0, 1)
             keypoints[..., 2] = (probability.logit(eps=1e-6) / temperature).sigmoid()
-            fields["pred_keypoint_covs"] = softmax.covariances()
+            fields["pred_keypoint_covs"] = distribution.covariances()
         if rescore:
-            fields["pred_oks"] = softmax.expected_similarity(points, sigmas, areas).mean(dim=1)
+            expected = distribution.expected_similarity(points, sigmas, areas)
+            fields["pred_oks"] = expected.mean(dim=1)
         return fields

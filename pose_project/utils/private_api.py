@@ -18,6 +18,10 @@ if TYPE_CHECKING:  # slow to import, and whoever has a model has imported them
     from detectron2.modeling.roi_heads import StandardROIHeads
 
 INHERITED = {
+    "detectron2.modeling.roi_heads.StandardROIHeads": {
+        "_forward_keypoint": "pools and calls the keypoint head; ours pools enlarged boxes",
+        "_forward_mask": "likewise for masks; ours leaves out people without one",
+    },
     "detectron2.engine.DefaultTrainer": {
         "_trainer": "takes the steps; model, optimizer and loader of a trainer are its",
     },

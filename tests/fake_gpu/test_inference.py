@@ -15,6 +15,7 @@ import torch
 from detectron2.config import LazyConfig, instantiate
 from detectron2.structures import Instances
 from helpers.narrow import narrow_config
+from helpers.refined import HEADS, apply
 from helpers.repository import load_tool
 from omegaconf import DictConfig
 from torch import Tensor, nn
@@ -91,14 +92,14 @@ def fields_of(instances: Instances) -> dict[str, Tensor]:
     return {name: value.cpu() for name, value in found.items()}
 
 
-def assert_same(ours: list[Instances], theirs: list[Instances]) -> None:
+def assert_same(ours: list[Instances], theirs: list[Instances], atol: float = 1e-5) -> None:
     """Boxes to the bit; what comes from heatmaps but for rounding, since there are two ways."""
     for own, other in zip(ours, theirs, strict=True):
         found, expected = fields_of(own), fields_of(other)
         assert found.keys() == expected.keys() and len(own) > 0
         assert torch.equal(found["pred_boxes"], expected["pred_boxes"])
         for name, value in expected.items():
-            torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5, msg=name)
+            torch.testing.assert_close(found[name], value, rtol=1e-4, atol=atol, msg=name)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +121,24 @@ def assert_same(ours: list[Instances], theirs: list[Instances]) -> None:
 )  # fmt: skip
 def test_every_test_time_option_finds_what_the_cpu_finds(find, fake_gpu, test_time):
     assert_same(find(fake_gpu, test_time), find("cpu", test_time))
+
+
+@pytest.mark.parametrize("test_time", [{}, {"flip": True, "temperature": 1.0}], ids=str)
+@pytest.mark.parametrize("switches", HEADS)
+def test_every_head_and_region_finds_what_the_cpu_finds(fake_gpu, photos, switches, test_time):
+    cfg = narrow_config("quick/synthetic.py", "train.device=cpu", "train.channels_last=False")
+    torch.manual_seed(0)
+    model = PoseTrainer.build_model(apply(cfg, switches)).eval()
+    if hasattr(model.roi_heads.keypoint_head, "score_lowres"):
+        model.roi_heads.keypoint_head.score_lowres.weight.data *= 1e-2
+
+    def run(device: str) -> list[Instances]:
+        settings = {**PLAIN, "test_time": test_time}
+        fast = inference_model(copy.deepcopy(model).to(device), settings, COCO_PERSON)
+        images = [torch.from_numpy(each.transpose(2, 0, 1).copy()) for each in photos[:2]]
+        return [each["instances"] for each in fast([{"image": each} for each in images])]
+
+    assert_same(run(fake_gpu), run("cpu"), atol=1e-4)  # attention also sums in two ways
 
 
 @pytest.mark.parametrize("fold", [False, True])

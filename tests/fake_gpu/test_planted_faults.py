@@ -89,12 +89,12 @@ def test_a_loss_that_is_looked_at_is_counted(narrow, storage, fake_gpu, monkeypa
         return counts.syncs.total()
 
     before = syncs()
-    loss = SpatialSoftmaxKeypointHead.loss
+    losses = SpatialSoftmaxKeypointHead.losses
 
-    def looked_at(self: SpatialSoftmaxKeypointHead, *args: object) -> Tensor:
-        value = loss(self, *args)
-        assert value.item() >= 0
-        return value
+    def looked_at(self: SpatialSoftmaxKeypointHead, *args: object) -> dict[str, Tensor]:
+        found = losses(self, *args)
+        assert found["loss_keypoint"].item() >= 0
+        return found
 
-    monkeypatch.setattr(SpatialSoftmaxKeypointHead, "loss", looked_at)
+    monkeypatch.setattr(SpatialSoftmaxKeypointHead, "losses", looked_at)
     assert syncs() == before + 1

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from detectron2.structures import Boxes, Instances
+from helpers.refined import HEADS, make_refined
 
 from pose_project.engine import PoseTrainer, load_config
 from pose_project.modeling.acceleration import inference_model
@@ -180,3 +181,32 @@ def test_refuses_options_of_models_without_keypoints(cfg, model):
     settings = {**cfg.train.inference, "test_time": {"flip": True}}
     with pytest.raises(InputError, match="models with keypoints"):
         inference_model(model, settings, None)
+
+
+def test_rescoring_is_refused_where_a_score_was_learned(cfg):
+    model = make_refined("regions, OKS loss and score", "configs/quick/synthetic.py")
+    settings = {**cfg.train.inference, "test_time": {"rescore": True}}
+    with pytest.raises(InputError, match="rescore is for models without a learned score"):
+        inference_model(model, settings, COCO_PERSON)
+
+
+@pytest.mark.parametrize("switches", HEADS)
+def test_every_head_in_several_views(cfg, batch, switches):
+    """Mirrored, at another size, between the cells, with probabilities and covariances."""
+    torch.manual_seed(0)
+    model = make_refined(
+        switches,
+        "configs/quick/synthetic.py",
+        "train.device=cpu",
+        "model.roi_heads.box_predictor.test_score_thresh=0.0",
+        "model.roi_heads.box_predictor.test_topk_per_image=6",
+    ).eval()
+    options = {"flip": True, "scales": [0.7], "subpixel": True, "temperature": 1.0}
+    settings = {**cfg.train.inference, "test_time": options}
+    for output in inference_model(model, settings, COCO_PERSON)(copy.deepcopy(batch)):
+        found = output["instances"]
+        assert len(found) == 6 and found.pred_keypoints.isfinite().all()
+        assert (found.scores.diff() <= 0).all()
+        scores = found.pred_keypoints[..., 2]
+        assert (scores >= 0).all() and (scores <= 1).all()
+        assert (torch.linalg.eigvalsh(found.pred_keypoint_covs) > 0).all()

@@ -27,6 +27,9 @@ from torchvision.ops import nms
 from pose_project.extras.export.graph_decoding import decode_in_graph
 from pose_project.extras.export.resize_rule import ResizeRule
 from pose_project.modeling.acceleration import fold_batchnorms
+from pose_project.modeling.keypoint_predictions import KeypointPredictions
+from pose_project.modeling.regions import enlarge, region_scale_of
+from pose_project.modeling.roi_heads import PoseROIHeads, predicts_masks
 from pose_project.modeling.torchvision_rcnn import TorchvisionOutputLayers
 from pose_project.utils.errors import InputError
 
@@ -62,6 +65,7 @@ class PoseGraph(nn.Module):
         self.box_predictor = heads.box_predictor
         self.keypoint_pooler, self.keypoint_head = heads.keypoint_pooler, heads.keypoint_head
         self.keypoint_in_features = heads.keypoint_in_features
+        self.region_scale = region_scale_of(heads)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Find the people in a photo.
@@ -85,7 +89,12 @@ class PoseGraph(nn.Module):
         size_whwh = size_hw.flip(0).repeat(2).float()
         proposals = self._propose(features, size_whwh)
         boxes, scores, classes = self._detect(features, proposals, size_whwh)
-        keypoints = self._find_keypoints(features, boxes, classes)
+        keypoints, oks = self._find_keypoints(features, boxes, classes)
+        if oks is not None:  # a learned score
+            scores = scores * oks
+            order = scores.argsort(descending=True)
+            boxes, scores, classes = boxes[order], scores[order], classes[order]
+            keypoints = keypoints[order]
         return _in_photo(boxes, scores, classes, keypoints, photo_hw, size_whwh)
 
     def _pad(self, pixels: Tensor, size_hw: Tensor) -> Tensor:
@@ -159,19 +168,34 @@ class PoseGraph(nn.Module):
 
     def _find_keypoints(
         self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor
-    ) -> Tensor:
-        """Return (N, K, 3) keypoints in the space of the boxes; zeros beyond ``topk_per_image``."""
-        maps = [features[f] for f in self.keypoint_in_features]
-        topk = getattr(self.keypoint_head, "topk_per_image", None)  # only our head has it
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return (N, K, 3) keypoints in the space of the boxes, zeros beyond ``topk_per_image``.
+
+        And (N,) the OKS that a learned score expects, likewise; None without one.
+        """
+        topk = getattr(self.keypoint_head, "topk_per_image", None)  # only our heads have it
         if topk is None:
-            logits = self.keypoint_head.layers(_pool(self.keypoint_pooler, maps, boxes))
-            return decode_in_graph(logits, boxes)
+            return self._look_at(features, boxes)
         same_class_before = (classes[:, None] == classes).long().tril(-1).sum(dim=1)
         best = (same_class_before < topk).nonzero()[:, 0]
-        logits = self.keypoint_head.layers(_pool(self.keypoint_pooler, maps, boxes[best]))
-        points = decode_in_graph(logits, boxes[best])
+        points, oks = self._look_at(features, boxes[best])
+        count = shape_as_tensor(boxes)[0]
         nothing = boxes.new_zeros(1, self.keypoint_head.num_keypoints, 3)
-        return nothing.repeat(shape_as_tensor(boxes)[0], 1, 1).index_put((best,), points)
+        points = nothing.repeat(count, 1, 1).index_put((best,), points)
+        if oks is not None:
+            oks = boxes.new_zeros(1).repeat(count).index_put((best,), oks)
+        return points, oks
+
+    def _look_at(self, features: dict[str, Tensor], boxes: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the same of (N, 4) boxes, all of which are looked at."""
+        head = self.keypoint_head
+        regions = enlarge(boxes, self.region_scale)
+        maps = [features[f] for f in self.keypoint_in_features]
+        outputs = head.layers(_pool(self.keypoint_pooler, maps, regions))
+        is_heatmap = isinstance(head, KRCNNConvDeconvUpsampleHead)
+        points = (decode_in_graph if is_heatmap else head.points)(outputs, regions)
+        has_score = getattr(head, "person_score", None) is not None
+        return points, head.predict_oks(outputs, regions) if has_score else None
 
 
 def check_exportable(model: nn.Module) -> None:
@@ -184,16 +208,17 @@ def check_exportable(model: nn.Module) -> None:
             "a model without a region proposal network cannot be exported: its proposals would be "
             "a second input"
         )
-    if type(heads) is not StandardROIHeads:
+    if type(heads) not in (StandardROIHeads, PoseROIHeads):
         raise InputError(f"{type(heads).__name__} cannot be exported, only StandardROIHeads")
-    if not isinstance(getattr(heads, "keypoint_head", None), KRCNNConvDeconvUpsampleHead):
+    known = (KRCNNConvDeconvUpsampleHead, KeypointPredictions)
+    if not isinstance(getattr(heads, "keypoint_head", None), known):
         raise InputError("the model has no keypoint head; only keypoint models can be exported")
     if type(heads.box_predictor) not in (FastRCNNOutputLayers, TorchvisionOutputLayers):
         raise InputError(f"a {type(heads.box_predictor).__name__} cannot be exported")
     for pooler in (heads.box_pooler, heads.keypoint_pooler):
         if not all(type(each) is ROIAlign for each in pooler.level_poolers):
             raise InputError("only pooling by ROIAlign can be exported")
-    if heads.mask_on:
+    if predicts_masks(heads):
         logger.warning("The masks of this model are not exported.")
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pose_project.extras.gpu_inference.parallel_nms import suppress
+from pose_project.modeling.roi_heads import PoseROIHeads
 from pose_project.modeling.torchvision_rcnn import TorchvisionOutputLayers
 
 _NONE = -torch.inf  # the score of a place without a box
@@ -30,7 +31,7 @@ def has_fixed_shape(model: nn.Module) -> bool:
     if not isinstance(model, GeneralizedRCNN):
         return False
     rpn, heads = model.proposal_generator, model.roi_heads
-    if type(rpn) is not RPN or type(heads) is not StandardROIHeads:
+    if type(rpn) is not RPN or type(heads) not in (StandardROIHeads, PoseROIHeads):
         return False
     predictor = heads.box_predictor
     return (

@@ -15,8 +15,10 @@ from pose_project.extras.gpu_inference.detector import (
     pool_boxes,
     read_people,
 )
-from pose_project.modeling.keypoint_head import SpatialSoftmaxKeypointHead
+from pose_project.modeling.keypoint_predictions import KeypointPredictions
 from pose_project.modeling.multi_view import detect, preprocess
+from pose_project.modeling.regions import enlarge, region_scale_of
+from pose_project.modeling.roi_heads import predicts_masks
 from pose_project.modeling.test_time import TestTimeModel
 from pose_project.utils.private_api import to_original_size
 
@@ -35,7 +37,7 @@ def in_fixed_shapes(model: nn.Module, cuda_graphs: bool) -> nn.Module:
 
 def parts_of(model: nn.Module) -> "FixedShapeParts | None":
     """Return the parts that ``MultiViewRCNN`` uses; None if this model's are not known."""
-    is_fixed = has_fixed_shape(model) and not model.roi_heads.mask_on
+    is_fixed = has_fixed_shape(model) and not predicts_masks(model.roi_heads)
     return FixedShapeParts(model) if is_fixed else None
 
 
@@ -85,12 +87,12 @@ class FixedShapeRCNN(nn.Module):
     def _add_parts(self, images: ImageList, look: _Look, instances: list[Instances]) -> None:
         """Set the keypoints, and the masks where there are any."""
         heads = self.roi_heads
-        is_ours = heads.keypoint_on and type(heads.keypoint_head) is SpatialSoftmaxKeypointHead
-        if is_ours and not heads.mask_on:
+        is_ours = heads.keypoint_on and isinstance(heads.keypoint_head, KeypointPredictions)
+        if is_ours and not predicts_masks(heads):
             heads.keypoint_head.predict(
                 instances, lambda kept: self._keypoint_logits(images, look, instances, kept)
             )
-        elif heads.mask_on or heads.keypoint_on:
+        elif predicts_masks(heads) or heads.keypoint_on:
             device = images.tensor.device
             instances[:] = [each.to(device) for each in instances]
             instances[:] = heads.forward_with_given_boxes(look.features, instances)
@@ -108,7 +110,7 @@ class FixedShapeRCNN(nn.Module):
         boxes = [each.pred_boxes.tensor for each in instances]
         if kept is not None:
             boxes = [each[keep] for each, keep in zip(boxes, kept, strict=True)]
-        rois = rois_of(boxes)
+        rois = rois_of([enlarge(each, region_scale_of(heads)) for each in boxes])
         count, device = len(rois), images.tensor.device
         most = next((number for number in _PEOPLE if number >= count), count)
         key = tuple(images.tensor.shape)
@@ -136,10 +138,10 @@ class FixedShapeParts:
         people = read_people(found.cpu(), images.image_sizes)
         return people or detect_on_host(self.model, images, features)
 
-    def pool_for_keypoints(self, features: dict[str, Tensor], boxes: list[Boxes]) -> Tensor:
-        """Return the (R, channels, P, P) input of the keypoint head, of the boxes of each photo."""
+    def pool_for_keypoints(self, features: dict[str, Tensor], regions: list[Boxes]) -> Tensor:
+        """Return the (R, channels, P, P) input of the keypoint head, of each photo's regions."""
         heads, maps = self.model.roi_heads, self.detector.pooling_maps(features)
-        rois = rois_of([each.tensor for each in boxes]).to(self.model.device, non_blocking=True)
+        rois = rois_of([each.tensor for each in regions]).to(self.model.device, non_blocking=True)
         return pool_boxes(
             heads.keypoint_pooler, [maps[name] for name in heads.keypoint_in_features], rois
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from detectron2.config import instantiate
 from omegaconf import DictConfig
 from tqdm import tqdm
@@ -14,6 +15,7 @@ from pose_project.data.image_reading import read_photo
 from pose_project.extras.pictures.heatmap import overlay_heatmap
 from pose_project.extras.pictures.side_by_side import join_panels, panel_scale
 from pose_project.inference.predictor import PosePredictor
+from pose_project.modeling.regions import enlarge
 from pose_project.structures.poses import Poses
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import atomic_path
@@ -84,7 +86,9 @@ class Comparison:
         """Return a keypoint's heatmaps over the photo, of the other panels' size."""
         best = poses.above(self.thresholds[0])
         keypoint = self.schema.names.index(self.heatmap)
-        drawn = overlay_heatmap(image, best.boxes, best.heatmaps[:, keypoint], scale)
+        region_scale = self.cfg.model.roi_heads.get("region_scale", 1.0)
+        regions = enlarge(torch.from_numpy(best.boxes), region_scale).numpy()
+        drawn = overlay_heatmap(image, regions, best.heatmaps[:, keypoint], scale)
         return drawn if drawn.shape[:2] == size_hw else cv2.resize(drawn, size_hw[::-1])
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from detectron2.config import instantiate
 from detectron2.data import transforms as T
+from helpers.refined import HEADS, apply
 from helpers.repository import ROOT, load_tool
 from torch import nn
 
@@ -50,9 +51,11 @@ def smooth_photo(height: int, width: int, seed: int = 0) -> np.ndarray:
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-def make_model(*overrides: str) -> nn.Module:
+def make_model(*overrides: str, switches: str = "") -> nn.Module:
     """Random weights, with statistics of their own, so that scores are far from ties."""
     cfg = load_config(CONFIG, [*SMALL, *overrides])
+    if switches:
+        cfg = apply(cfg, switches)
     torch.manual_seed(0)
     model = instantiate(cfg.model)
     for norm in (each for each in model.modules() if isinstance(each, nn.BatchNorm2d)):
@@ -70,10 +73,13 @@ def leave_nobody(model: nn.Module) -> nn.Module:
     """Raise the score threshold until nobody is left in ``NOBODY``; in other photos some are."""
     predictor = model.roi_heads.box_predictor
     predictor.test_score_thresh = 0.0
+    head = model.roi_heads.keypoint_head
+    learned, head.person_score = head.person_score, None  # the threshold is one of boxes
     run = ReferenceModel(model, RESIZE)
     nobody = run(NOBODY).scores.max()
     predictor.test_score_thresh = float(nobody) + 0.02
     assert len(run(NOBODY).scores) == 0
+    head.person_score = learned
     return model
 
 
@@ -135,6 +141,18 @@ def test_one_person_and_many(tmp_path, people):
     photos = [smooth_photo(150, 200, seed) for seed in range(3)]
     assert len(exported(photos[0]).boxes) == people
     agreement_on(model, exported, *photos, NOBODY)
+
+
+@pytest.mark.parametrize("topk", ["null", "2"])
+@pytest.mark.parametrize("switches", HEADS)
+def test_every_head_and_region(tmp_path, switches, topk):
+    """Among them learned scores, by which people are ranked anew."""
+    model = make_model(f"model.roi_heads.keypoint_head.topk_per_image={topk}", switches=switches)
+    leave_nobody(model)
+    exported = export(model, "onnx", tmp_path / "model.onnx")
+    photos = [smooth_photo(150, 200, seed) for seed in range(3)]
+    assert agreement_on(model, exported, *photos, NOBODY).people > 10
+    assert (np.diff(exported(photos[0]).scores) <= 0).all()
 
 
 def test_several_classes_and_keypoints_for_the_best(tmp_path):

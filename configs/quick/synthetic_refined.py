@@ -1,0 +1,9 @@
+"""configs/quick/synthetic.py with what helped of docs/refined.md."""
+
+from ..common.refined import add_oks_loss, enlarge_regions, learn_score
+from .synthetic import dataloader, lr_multiplier, model, optimizer, train
+
+enlarge_regions(model)
+add_oks_loss(model)
+learn_score(model)
+train.output_dir = "./output/synthetic_refined"
