@@ -25,6 +25,7 @@ def test_the_notebook_of_the_loop_runs(tmp_path: Path, monkeypatch: pytest.Monke
         ("LOOP_CONFIG", run / "config.yaml"),
         ("LOOP_WEIGHTS", run / "model_final.pth"),
         ("LOOP_PHOTOS", 8),
+        ("LOOP_VAL", 4),
         ("LOOP_ITERATIONS", 4),
         ("LOOP_WORK", work),
         ("PYTHONPATH", ROOT),

@@ -28,6 +28,7 @@ h2 { font-size: 1rem; margin: .3rem 0 }
 p { margin: .2rem 0; overflow-wrap: anywhere }
 .examples { display: flex; flex-wrap: wrap; gap: 1rem }
 figure { margin: .5rem 0 } img { max-width: 100%; height: auto; display: block }
+.pair figure { flex: 1 1 20rem }
 figcaption { font-size: .85rem; color: #555 }
 </style>
 <h1>{{ report.path }}</h1>
@@ -51,7 +52,7 @@ figcaption { font-size: .85rem; color: #555 }
 {% for suspect in suspects %}
 <section>
 <h2>{{ suspect.caption }}</h2>
-<div class="examples">
+<div class="examples pair">
 {% for picture in suspect.pictures %}
 <figure><img alt="{{ picture.label }}" src="data:image/jpeg;base64,{{ picture.data }}">
 <figcaption>{{ picture.label }}</figcaption></figure>

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from pose_project.data.filling import fill_annotation
 from pose_project.extras.doctor.check_categories import schema_of
 from pose_project.extras.doctor.drawn_annotation import draw_annotation
 from pose_project.extras.doctor.examination import Examination
@@ -55,7 +56,10 @@ def read_suspects(path: Path, examination: Examination, image_root: Path) -> lis
             caption = f"{each['score']:.2f}: {who}, {photo['file_name']}: {each['why']}"
             # somebody missing has the category of the first with keypoints
             schema = next(filter(None, schemas.values()), None)
-            schema = schema if label is None else schemas[label["category_id"]]
+            if label is not None:
+                schema = schemas[label["category_id"]]
+                # with the box that loading gives it
+                label, _ = fill_annotation(label, schema.num_keypoints if schema else 0, None)
             shown = (("as labelled", label), ("as the model sees it", each["seen"]))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
