@@ -43,6 +43,8 @@ def start_machine(folder: Path, address: str, port: int, log: Path) -> subproces
             *("--nproc-per-node", "1", "--max-restarts", "3", "--local-addr", address),
             *("--rdzv-backend", "c10d", "--rdzv-id", "pose"),
             *("--rdzv-endpoint", f"127.0.0.1:{port}"),
+            # each of them could be the one of the endpoint, since both are this machine
+            *("--rdzv-conf", f"is_host={address == '127.0.0.1'}"),
             *(str(ROOT / "tools/train_net.py"), "--resume", "--config-file"),
             *(str(ROOT / "configs/quick/synthetic.py"), *SETTINGS),
             f"train.output_dir={folder}",
