@@ -70,6 +70,7 @@ setup(
         "dev": [
             "hypothesis>=6.100",
             "import-linter>=2.1",
+            "kubeflow-training>=1.9",
             "playwright>=1.50",
             "pytest>=8",
             "pytest-benchmark>=5",

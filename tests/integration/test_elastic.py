@@ -35,21 +35,22 @@ def start(folder: Path, *settings: str, restarts: int) -> subprocess.Popen:
     )
 
 
-def start_machine(folder: Path, address: str, port: int) -> subprocess.Popen:
-    """Start one of two machines: a process group of its own, at an address of the loopback."""
+def start_machine(folder: Path, address: str, port: int, log: Path) -> subprocess.Popen:
+    """Start one of two machines, at an address of the loopback; it writes into a file."""
     return subprocess.Popen(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--nnodes", "2"),
             *("--nproc-per-node", "1", "--max-restarts", "3", "--local-addr", address),
             *("--rdzv-backend", "c10d", "--rdzv-id", "pose"),
             *("--rdzv-endpoint", f"127.0.0.1:{port}"),
+            # each of them could be the one of the endpoint, since both are this machine
+            *("--rdzv-conf", f"is_host={address == '127.0.0.1'}"),
             *(str(ROOT / "tools/train_net.py"), "--resume", "--config-file"),
             *(str(ROOT / "configs/quick/synthetic.py"), *SETTINGS),
             f"train.output_dir={folder}",
         ],
-        stdout=subprocess.PIPE,
+        stdout=log.open("w"),
         stderr=subprocess.STDOUT,
-        text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
     )
 
@@ -116,24 +117,24 @@ def test_a_machine_that_is_lost_and_comes_back_ends_with_the_right_result(tmp_pa
     whole = start(tmp_path / "whole", restarts=0)
     output = finish(whole)
     assert whole.returncode == 0, output[-3000:]
-    port = free_port()
-    first = start_machine(tmp_path / "broken", "127.0.0.1", port)
-    second = start_machine(tmp_path / "broken", "127.0.0.2", port)
+    port, broken = free_port(), tmp_path / "broken"
+    first = start_machine(broken, "127.0.0.1", port, tmp_path / "first.log")
+    second = start_machine(broken, "127.0.0.2", port, tmp_path / "lost.log")
     try:
-        wait_for_rows(tmp_path / "broken", 6, first)
+        wait_for_rows(broken, 6, first)
         lost = only_worker(second)
         for process in (second.pid, lost):
             os.kill(process, signal.SIGKILL)
-        second.communicate()
-        second = start_machine(tmp_path / "broken", "127.0.0.2", port)
-        outputs = [finish(each) for each in (first, second)]
+        second.wait()
+        second = start_machine(broken, "127.0.0.2", port, tmp_path / "second.log")
+        codes = [agent.wait(timeout=300) for agent in (first, second)]
     finally:
         for agent in (first, second):
             agent.kill()
-    for agent, output in zip((first, second), outputs, strict=True):
-        assert agent.returncode == 0, output[-3000:]
-    assert "Resuming from" in outputs[0]
-    assert_same_end(tmp_path / "whole", tmp_path / "broken")
+    logs = [(tmp_path / name).read_text() for name in ("first.log", "second.log")]
+    assert codes == [0, 0], logs
+    assert "Resuming from" in logs[0]
+    assert_same_end(tmp_path / "whole", broken)
 
 
 def free_port() -> int:
