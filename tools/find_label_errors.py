@@ -5,7 +5,7 @@ from functools import partial
 
 from pose_project.commands.command_line import run_command
 
-main = partial(run_command, "find-label-errors", prog="python tools/find-label-errors.py")
+main = partial(run_command, "find-label-errors", prog="python tools/find_label_errors.py")
 
 if __name__ == "__main__":
     sys.exit(main())

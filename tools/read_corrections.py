@@ -5,7 +5,7 @@ from functools import partial
 
 from pose_project.commands.command_line import run_command
 
-main = partial(run_command, "read-corrections", prog="python tools/read-corrections.py")
+main = partial(run_command, "read-corrections", prog="python tools/read_corrections.py")
 
 if __name__ == "__main__":
     sys.exit(main())
