@@ -153,7 +153,6 @@ def test_masks_that_only_teach_are_left_out_of_the_file_for_use(tmp_path):
     cfg = load_config(str(ROOT / "configs/quick/synthetic.py"), overrides)
     teach_with_masks(cfg.model, cfg.dataloader)
     cfg.model.roi_heads.mask_head.update(conv_dims=[8])
-    cfg.model.roi_heads.mask_head.input_shape.channels = 64
     cfg.train.checkpointer.for_use = True
     results = runs.train(cfg, resume=False)
     assert results.keys() == {"bbox", "keypoints"}
