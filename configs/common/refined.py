@@ -27,8 +27,10 @@ def pool_from_p2(model: DictConfig) -> None:
 def teach_with_masks(model: DictConfig, dataloader: DictConfig) -> None:
     """Add Mask R-CNN's loss in training; no masks are predicted."""
     add_masks(model, dataloader)
-    model.roi_heads._target_ = PoseROIHeads
-    model.roi_heads.masks_only_teach = True
+    heads = model.roi_heads
+    heads._target_ = PoseROIHeads
+    heads.masks_only_teach = True
+    heads.mask_head.input_shape.channels = heads.keypoint_head.input_shape.channels
     dataloader.train.mapper.keep_without_mask = True
 
 

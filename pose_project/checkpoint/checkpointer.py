@@ -12,6 +12,7 @@ from urllib.error import URLError
 
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
+from torch import nn
 
 from pose_project.checkpoint.pickled_weights import load_pickled_weights
 from pose_project.utils.errors import InputError
@@ -51,6 +52,16 @@ class PoseCheckpointer(DetectionCheckpointer):
         if tag_as_last:
             self.tag_last_checkpoint(path.name)
         logger.info("Saved %s", path)
+
+    def save_for_use(self, name: str, provenance: dict[str, Any]) -> None:
+        """Write ``NAME.pth`` with the weights alone, without what only training needs."""
+        if not self.save_dir or not self.save_to_disk:
+            return
+        left_out = _only_in_training(self.model)
+        state = self.model.state_dict()
+        weights = {key: value for key, value in state.items() if not key.startswith(left_out)}
+        write_checkpoint(Path(self.save_dir) / f"{name}.pth", {"model": weights}, provenance)
+        logger.info("Saved %s: %d of %d tensors", name, len(weights), len(state))
 
     def tag_last_checkpoint(self, last_filename_basename: str) -> None:
         """Note atomically which file ``--resume`` continues from."""
@@ -138,6 +149,9 @@ class PoseCheckpointer(DetectionCheckpointer):
         wrong_shape = {key for key, _, _ in incompatible.incorrect_shapes}
         # counters of BatchNorm, which Caffe2's weights do not have
         unfilled = [k for k in incompatible.missing_keys if not k.endswith("num_batches_tracked")]
+        if self._complete:  # for use, or to resume from a file of this class that has everything
+            left_out = _only_in_training(self.model)
+            unfilled = [each for each in unfilled if not each.startswith(left_out)]
         blocking = unfilled if self._complete else [k for k in unfilled if "bottom_up" in k]
         if blocking:
             names = ", ".join(blocking[:3] + incompatible.unexpected_keys[:3])
@@ -150,6 +164,18 @@ class PoseCheckpointer(DetectionCheckpointer):
         if not self._complete:
             _log_taken_over(len(self.model.state_dict()), unfilled, incompatible.unexpected_keys)
         return incompatible
+
+
+def _only_in_training(model: nn.Module) -> tuple[str, ...]:
+    """Return how the names of weights begin that are of no use after training.
+
+    Modules name such parts of theirs in ``only_in_training``.
+    """
+    return tuple(
+        f"{name}.{part}."
+        for name, module in model.named_modules()
+        for part in getattr(module, "only_in_training", ())
+    )
 
 
 def _log_taken_over(num_tensors: int, unfilled: list[str], unexpected: list[str]) -> None:

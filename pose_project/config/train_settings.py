@@ -35,6 +35,11 @@ class CheckpointerSettings:
 
     period: int = setting(5000, "Iterations between checkpoints; 0: only at the end.", low=0)
     max_to_keep: int = setting(5, "So many numbered checkpoints stay, the newest.", low=1)
+    for_use: bool = setting(
+        False,
+        "At the end also write `model_use.pth`: the weights alone, without what only training "
+        "needs, such as masks that only teach.",
+    )
 
 
 @dataclass

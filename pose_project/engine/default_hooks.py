@@ -75,7 +75,9 @@ def default_hooks(
     writing: list[HookBase] = [evaluation]
     if comm.is_main_process():
         writing.append(MetricsWriter(Path(train.output_dir), train.log_period))
-    writing.append(Checkpoints(checkpointer, save_period, saving.max_to_keep, describe))
+    writing.append(
+        Checkpoints(checkpointer, save_period, saving.max_to_keep, saving.for_use, describe)
+    )
     ending: list[HookBase] = [StopOnSignal(checkpointer)]
     if stall_watch := find_extra("stall_watch.hook"):
         ending.append(stall_watch.StallWatch(train.stall_timeout))

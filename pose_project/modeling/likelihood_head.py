@@ -114,6 +114,8 @@ class LikelihoodKeypointHead(KeypointPredictions, BaseKeypointRCNNHead, nn.Seque
         score_loss_weight: factor of ``loss_person_score``, likewise.
     """
 
+    only_in_training = ("flow",)
+
     @configurable
     def __init__(
         self,

@@ -41,6 +41,7 @@ class PoseROIHeads(StandardROIHeads):
         super().__init__(**arguments)
         self.region_scale = region_scale
         self.masks_only_teach = masks_only_teach
+        self.only_in_training = ("mask_head",) if masks_only_teach else ()
         if self.keypoint_on:
             self.keypoint_head.region_scale = region_scale
 

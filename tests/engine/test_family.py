@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers.repository import ROOT
 from helpers.runs import COMPACT, REGNET, TINY_RUN, VITDET
 from helpers.vit import skip_without_vit
 
+from configs.common.refined import teach_with_masks
 from pose_project.data import register_keypoint_dataset, resolve_dataset
-from pose_project.engine import PoseTrainer, load_config
+from pose_project.engine import PoseTrainer, load_config, runs
+from pose_project.inference import PosePredictor
 from pose_project.utils.errors import InputError
 
 pytestmark = pytest.mark.integration
@@ -141,3 +144,28 @@ def test_a_head_for_one_category_says_what_to_set(tmp_path, two_categories):
         train("synthetic.py", tmp_path / "run", *two_categories)
     with pytest.raises(InputError, match=r"person, doll.*num_classes=2"):
         train("synthetic.py", tmp_path / "run", *two_categories, HEADS[1])
+
+
+def test_masks_that_only_teach_are_left_out_of_the_file_for_use(tmp_path):
+    """Trained with them, scored and used without; the file for use is complete all the same."""
+    folder = tmp_path / "run"
+    overrides = [*SETTINGS, f"train.output_dir={folder}", "train.max_iter=3"]
+    cfg = load_config(str(ROOT / "configs/quick/synthetic.py"), overrides)
+    teach_with_masks(cfg.model, cfg.dataloader)
+    cfg.model.roi_heads.mask_head.update(conv_dims=[8])
+    cfg.train.checkpointer.for_use = True
+    results = runs.train(cfg, resume=False)
+    assert results.keys() == {"bbox", "keypoints"}
+    rows = [json.loads(line) for line in (folder / "metrics.json").read_text().splitlines()]
+    assert sum("loss_mask" in row for row in rows) == 3
+    final = torch.load(folder / "model_final.pth")["model"]
+    for_use = torch.load(folder / "model_use.pth")
+    left_out = final.keys() - for_use["model"].keys()
+    assert for_use.keys() == {"model"}
+    assert left_out and all(key.startswith("roi_heads.mask_head.") for key in left_out)
+    image = np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)
+    poses = [
+        PosePredictor.from_files(str(folder / "config.yaml"), str(folder / name))(image)
+        for name in ("model_final.pth", "model_use.pth")
+    ]
+    assert (poses[0].keypoints == poses[1].keypoints).all() and poses[0].masks is None

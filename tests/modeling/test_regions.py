@@ -130,7 +130,6 @@ def taught():
     cfg = load_config(CONFIG, SMALL)
     refined.teach_with_masks(cfg.model, cfg.dataloader)
     cfg.model.roi_heads.mask_head.update(conv_dims=[8])
-    cfg.model.roi_heads.mask_head.input_shape.channels = 64
     torch.manual_seed(0)
     return instantiate(cfg.model)
 

@@ -93,6 +93,7 @@ class Checkpoints(HookBase):
         checkpointer: writes ``model_<iteration>.pth`` and ``model_final.pth``.
         period: in iterations; 0 saves only after the last.
         max_to_keep: how many numbered checkpoints stay; older ones are removed.
+        for_use: also write ``model_use.pth`` after the last iteration.
         describe: returns what goes into the JSON beside the file.
     """
 
@@ -101,11 +102,13 @@ class Checkpoints(HookBase):
         checkpointer: PoseCheckpointer,
         period: int,
         max_to_keep: int,
+        for_use: bool,
         describe: Callable[[], dict[str, Any]],
     ) -> None:
         self.checkpointer = checkpointer
         self.period = period
         self.max_to_keep = max_to_keep
+        self.for_use = for_use
         self.describe = describe
 
     def after_step(self) -> None:
@@ -118,6 +121,8 @@ class Checkpoints(HookBase):
                 return
             name = "model_final" if last else f"model_{self.trainer.iter:07d}"
             self.checkpointer.save(name, iteration=self.trainer.iter, provenance=self.describe())
+            if last and self.for_use:
+                self.checkpointer.save_for_use("model_use", self.describe())
             self._prune()
 
     def _prune(self) -> None:

@@ -1,0 +1,84 @@
+"""The bench of docs/refined.md: what it trains, sums up and draws; and the page of regions."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers.annotations import person
+from PIL import Image
+
+from benchmarks import refined, region_page
+from pose_project.modeling import LikelihoodKeypointHead, PoseROIHeads
+
+
+def record(case: str, seed: int, box: float, learned: float | None) -> dict:
+    results = {"box": {"keypoints/AP": box, "keypoints/AR": 0, "bbox/AP": 50.0 + seed}}
+    if learned is not None:
+        results["learned"] = {"keypoints/AP": learned, "keypoints/AR": 0, "bbox/AP": 0}
+    return {"case": case, "seed": seed, "max_iter": 9, "results": results}
+
+
+def test_mean_and_spread_of_the_seeds(tmp_path, capsys):
+    records = [
+        record("none", 0, 50, None),
+        record("none", 1, 54, None),
+        record("refined", 0, 51, 60),
+    ]
+    for number, each in enumerate(records):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / f"{number}/record.json").write_text(json.dumps(each))
+    plot, output = tmp_path / "plot.png", tmp_path / "all.json"
+    arguments = ["--runs", str(tmp_path), "--json", str(output), "--plot", str(plot)]
+    assert refined.main(arguments) == 0
+    rows = {each["case"]: each for each in json.loads(output.read_text())["rows"]}
+    assert rows["none"]["seeds"] == [0, 1] and rows["none"]["bbox"] == 50.5
+    assert rows["none"]["box"] == {"mean": 52, "spread": pytest.approx(8**0.5)}
+    assert rows["refined"]["learned"] == {"mean": 60, "spread": None}
+    assert Image.open(plot).width > 100
+    assert "52.0 ± 2.8" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("case", refined.CASES)
+def test_a_case_is_one_switch(case, tmp_path):
+    cfg = refined.make_config(case, 3, 20, "synthetic_demo_val_4", tmp_path)
+    heads = cfg.model.roi_heads
+    has_regions = case in ("regions", "refined")
+    assert (heads._target_ is PoseROIHeads) == (has_regions or case == "masks")
+    assert heads.get("region_scale", 1.0) == (1.3 if has_regions else 1.0)
+    assert heads.get("masks_only_teach", False) == (case == "masks")
+    assert (heads.keypoint_head._target_ is LikelihoodKeypointHead) == (case == "likelihood")
+    assert bool(heads.keypoint_head.get("oks_loss_weight")) == (case in ("oks loss", "refined"))
+    assert bool(heads.keypoint_head.get("score_loss_weight")) == (case != "none")
+    assert (cfg.train.seed, cfg.train.max_iter) == (3, 20)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none:20"], "none:20 is not CASE:ITERATIONS:SEED"),
+        (["everything:20:0"], "unknown case 'everything'"),
+        ([], "no record of a run"),
+    ],
+)
+def test_what_is_refused(arguments, message, tmp_path, capsys):
+    assert refined.main(["--runs", str(tmp_path), *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_share_of_keypoints_outside():
+    points = np.array([[5.0, 5], [11, 5], [13, 5], [5, -1]])
+    people = [{"box": np.array([0.0, 0, 10, 10]), "points": points}]
+    assert region_page.share_outside(people, 1.0, 0) == 0.75
+    assert region_page.share_outside(people, 1.3, 0) == 0.25
+    assert 0.5 < region_page.share_outside(people, 1.0, 0.1) < 0.9
+
+
+def test_the_page(tmp_path, write_dataset, capsys):
+    json_file, photos = write_dataset([person()])
+    page = tmp_path / "page.html"
+    assert region_page.main([str(json_file), str(photos), str(page)]) == 0
+    assert page.read_text().count("<img") == 1 and "1.3 times as large" in page.read_text()
+    assert "enlarged by" in capsys.readouterr().out
+    json_file.write_text("{}")
+    assert region_page.main([str(json_file), str(photos), str(page)]) == 2
+    assert "is not a JSON of people with keypoints" in capsys.readouterr().err
