@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -238,7 +238,11 @@ def _image_of(data: bytes) -> dict[str, Any]:
 
 def _means_shards(typed: str) -> bool:
     if is_address(typed):
-        return True
+        import fsspec  # late: only addresses need it
+
+        # a folder; a photo's or a camera's address is refused as such
+        is_known = typed.partition("://")[0] in fsspec.available_protocols()
+        return is_known and not PurePosixPath(typed).suffix
     path = Path(typed)
     return path.suffix == ".tar" or (path.is_dir() and is_shard_folder(path))
 

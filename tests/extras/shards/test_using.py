@@ -90,6 +90,9 @@ def test_wrong_input(weights, shards, tmp_path, capsys):
         ([str(torn)], [], "torn.tar is torn"),
         ([str(tmp_path / "none.tar")], [], "no shard at"),
         ([str(shards), "photo.jpg"], [], "photo.jpg is not a shard"),
+        (["https://example.com/photo.jpg"], [], "is an address: download the file first"),
+        (["rtsp://example.com/camera"], [], "is an address: download the file first"),
+        ([f"file://{tmp_path}/nothing"], [], "there is no file://"),
         ([str(shards), str(shards)], [], "two shards have the same name"),
         ([str(shards)], ["--save-csv"], "--save-csv does not go with shards"),
     ]:
