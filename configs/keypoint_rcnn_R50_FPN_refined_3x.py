@@ -1,7 +1,8 @@
-"""configs/keypoint_rcnn_R50_FPN_3x.py with what docs/refined.md found or cites to help.
+"""configs/keypoint_rcnn_R50_FPN_3x.py with the switches of docs/refined.md.
 
-Regions, the OKS loss and the learned score helped on synthetic images. Masks in training and
-attention rest on published figures on COCO: 64.0 to 65.3 and 65.5 to 68.1 keypoint AP.
+The OKS loss and the learned score were measured on synthetic images. Regions rest on how many of
+COCO's keypoints lie outside of boxes; masks in training and attention on published figures for
+COCO: 64.0 to 65.3 and 65.5 to 68.1 keypoint AP.
 """
 
 from .common.refined import (

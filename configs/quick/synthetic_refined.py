@@ -1,4 +1,4 @@
-"""configs/quick/synthetic.py with what helped of docs/refined.md."""
+"""configs/quick/synthetic.py with regions, OKS loss and learned score: docs/refined.md."""
 
 from ..common.refined import add_oks_loss, enlarge_regions, learn_score
 from .synthetic import dataloader, lr_multiplier, model, optimizer, train
