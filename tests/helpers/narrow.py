@@ -40,7 +40,11 @@ def narrow_config(name: str, *overrides: str) -> DictConfig:
     path = str(ROOT / "configs" / name)
     if "regnety" in name or "vitdet" in name:
         widths = REGNET if "regnety" in name else VITDET
-        return load_config(path, [*widths, *COMPACT, *_SETTINGS, *overrides])
+        cfg = load_config(path, [*widths, *COMPACT, *_SETTINGS, *overrides])
+        mask_head = cfg.model.roi_heads.get("mask_head")
+        if mask_head is not None:
+            mask_head.input_shape.channels, mask_head.conv_dims = 32, [16] * 2
+        return cfg
     cfg = load_config(path, [*_SETTINGS, *overrides])
     for loader in (cfg.dataloader.train, cfg.dataloader.test):
         for each in loader.mapper.augmentations:
