@@ -17,6 +17,7 @@ from detectron2.utils.events import EventStorage
 from detectron2.utils.logger import setup_logger
 from helpers.fake_gpu import IS_SUPPORTED, plugged_in
 from helpers.file_server import FileServer
+from helpers.random_weights import save_random_weights
 from helpers.repository import ROOT
 from helpers.runs import TINY
 from omegaconf import DictConfig
@@ -64,6 +65,20 @@ def synthetic_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     patch.setenv("POSE_PROJECT_CACHE", str(folder))
     yield folder
     patch.undo()
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights of the compact model, with a JSON beside them as training writes it."""
+    return save_random_weights(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="session")
+def photos() -> list[np.ndarray]:
+    """Three photos, two of which have the same size."""
+    rng = np.random.default_rng(0)
+    sizes = [(120, 160), (200, 90), (120, 160)]
+    return [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
 
 
 @pytest.fixture

@@ -79,21 +79,13 @@ class PoseCheckpointer(DetectionCheckpointer):
         if not self.has_checkpoint():
             return None
         numbered = sorted(Path(self.save_dir).glob("model_[0-9]*.pth"), reverse=True)
-        for path in dict.fromkeys([self._tagged(), *numbered]):
+        for path in dict.fromkeys([tagged_checkpoint(Path(self.save_dir)), *numbered]):
             if _is_intact(path):
                 return path
             logger.warning("%s is damaged; trying the checkpoint before it.", path)
         raise InputError(
             f"every checkpoint in {self.save_dir} is damaged; start anew in another folder"
         )
-
-    def _tagged(self) -> Path:
-        """Return the file that ``last_checkpoint`` names; the folder itself if that is damaged."""
-        tag = Path(self.save_dir) / "last_checkpoint"
-        try:
-            return tag.with_name(Path(tag.read_text(encoding="utf-8").strip()).name)
-        except ValueError:  # no text, or no name of a file
-            return tag.parent
 
     def load(
         self, path: str, checkpointables: list[str] | None = None, *, complete: bool = False
@@ -176,6 +168,18 @@ def _only_in_training(model: nn.Module) -> tuple[str, ...]:
         for name, module in model.named_modules()
         for part in getattr(module, "only_in_training", ())
     )
+
+
+def tagged_checkpoint(folder: Path) -> Path:
+    """Return the file that a run's ``last_checkpoint`` names, which may be gone.
+
+    It is the folder itself if there is no such note, or it is damaged.
+    """
+    tag = folder / "last_checkpoint"
+    try:
+        return tag.with_name(Path(tag.read_text(encoding="utf-8").strip()).name)
+    except (FileNotFoundError, ValueError):  # none, no text, or no name of a file
+        return folder
 
 
 def _log_taken_over(num_tensors: int, unfilled: list[str], unexpected: list[str]) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-import numpy as np
 from omegaconf import DictConfig
 from tabulate import tabulate
 from torch.distributed import is_torchelastic_launched
@@ -142,7 +141,7 @@ class _Teller:
     def _tell_video(self, source: Source, part: Part, stream: TextIO) -> None:
         frames = [poses.above(self.beside.score_threshold) for poses in part.frames]
         followed = {int(each) for poses in frames for each in poses.track_ids if each}
-        count = int(np.sum([len(poses) for poses in frames]))
+        count = sum(map(len, frames))
         print(
             f"{source.name}: {count} found in {len(frames)} frames, {len(followed)} followed"
             f"{self._where(source)}",

@@ -3,6 +3,7 @@
 Legend: R instances of all images, K keypoints.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
@@ -18,7 +19,7 @@ from pose_project.modeling.regions import enlarge
 from pose_project.structures.oks import AREA_SHARE
 
 
-class KeypointPredictions:
+class KeypointPredictions(ABC):
     """A part of a keypoint head: calls its layers, sets what they say of people, adds up losses.
 
     ``region_scale`` is set by the ``PoseROIHeads`` that pool for the head. In training the
@@ -50,29 +51,29 @@ class KeypointPredictions:
         self.person_score = PersonScore(oks_sigmas) if score_loss_weight else None
         self.decoder: Decoder = decode_keypoints
 
+    @abstractmethod
     def layers(self, x: Tensor) -> Tensor:
         """Return what the head says of each person, R first."""
-        raise NotImplementedError
 
+    @abstractmethod
     def points(self, outputs: Tensor, regions: Tensor) -> Tensor:
         """Return (R, K, 3) as (x, y, score), in the space of the (R, 4) regions, XYXY_ABS."""
-        raise NotImplementedError
 
+    @abstractmethod
     def subpixel_points(self, outputs: Tensor, regions: Tensor) -> Tensor:
         """Return the same, placed between the cells of a heatmap where there is one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def distribution(self, outputs: Tensor, regions: Tensor) -> PointDistribution:
         """Return where the keypoints may be, in the space of the (R, 4) regions."""
-        raise NotImplementedError
 
+    @abstractmethod
     def mirrored(self, outputs: Tensor, hflip_indices: Tensor) -> Tensor:
         """Return the outputs of mirrored people as they are where the photo is not mirrored."""
-        raise NotImplementedError
 
+    @abstractmethod
     def losses(self, outputs: Tensor, people: "LabelledPeople") -> dict[str, Tensor]:
         """Return the losses of the head itself."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor, instances: list[Instances]) -> dict[str, Tensor] | list[Instances]:
         """Return the losses in training, the instances with their keypoints otherwise.

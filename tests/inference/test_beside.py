@@ -190,6 +190,18 @@ def test_a_file_is_a_camera_that_ends(album, photos):
     assert seconds[0] == 0 and seconds == sorted(seconds)
 
 
+def test_a_camera_that_is_left_is_released(album, photos):
+    writer = cv2.VideoWriter("clip.avi", cv2.VideoWriter_fourcc(*"MJPG"), 10, (160, 120))
+    for _ in range(5):
+        writer.write(photos[0])
+    writer.release()
+    reader = CameraReader("clip.avi")
+    for _ in reader:
+        break
+    assert not reader._capture.isOpened()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_an_interrupt_ends_a_camera_and_nothing_else(album, photos):
     writer = cv2.VideoWriter("clip.avi", cv2.VideoWriter_fourcc(*"MJPG"), 10, (160, 120))
     for _ in range(50):

@@ -32,10 +32,9 @@ def fine_tuning_config(files: ModelFiles, overrides: Sequence[str]) -> DictConfi
         InputError: as ``load_config``.
     """
     cfg = load_config(files.config_file)
-    parts = LazyConfig.load(
+    custom, read_from_json = LazyConfig.load(
         str(configs_folder() / "common/custom_dataset.py"), ("custom", "read_from_json")
     )
-    custom, read_from_json = parts
     cfg.custom = OmegaConf.create(custom)
     read_from_json(cfg.model, cfg.dataloader)
     cfg.dataloader.train.total_batch_size = 8
@@ -43,6 +42,8 @@ def fine_tuning_config(files: ModelFiles, overrides: Sequence[str]) -> DictConfi
     cfg.lr_multiplier = L(WarmupCosine)(warmup_iters=100)
     cfg.train.max_iter = 3000
     cfg.train.eval_period = cfg.train.checkpointer.period = 1000
+    # which the model's own training may have counted in epochs
+    cfg.train.epochs = cfg.train.eval_epochs = cfg.train.checkpoint_epochs = None
     cfg.train.init_checkpoint = files.weights
     cfg.train.output_dir = "./output/fine_tuned"
     cfg = apply_overrides(cfg, overrides)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pose_project
+from pose_project.checkpoint.checkpointer import tagged_checkpoint
 from pose_project.extras.model_zoo.named_models import DEFAULT, find_model
 from pose_project.extras.model_zoo.weights_cache import fetch_weights
 from pose_project.utils.errors import InputError
@@ -61,11 +62,7 @@ def _config_in(folder: Path) -> str:
 
 
 def _weights_in(folder: Path) -> Path:
-    final, last = folder / "model_final.pth", folder / "last_checkpoint"
-    if final.is_file():
-        return final
-    if last.is_file():
-        path = folder / Path(last.read_text(encoding="utf-8").strip()).name
+    for path in (folder / "model_final.pth", tagged_checkpoint(folder)):
         if path.is_file():
             return path
     raise InputError(f"{folder} holds no model_final.pth and no last checkpoint")

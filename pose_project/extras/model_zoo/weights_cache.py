@@ -92,11 +92,11 @@ def _bring(model: NamedModel, path: Path, policy: RetryPolicy) -> None:
             fetch(address, path, model.published, policy)
         else:
             _copy(Path(address.removeprefix("file://")), path)
-    except DownloadError as error:
+    except (DownloadError, InputError) as error:  # a proxy refuses, or sends a page of its own
         here = f"{path} {fault}" if fault else f"the weights of {model.name} are not in the cache"
         raise InputError(
-            f"{here}: {error.__cause__}. Bring {model.url} from a machine that can fetch it and "
-            f"put it into {path.parent}; or name a mirror in {MIRROR}"
+            f"{here}: {error.__cause__ or error}. Bring {model.url} from a machine that can fetch "
+            f"it and put it into {path.parent}; or name a mirror in {MIRROR}"
         ) from error
     fault = _fault(model, path)
     if fault:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -51,11 +52,11 @@ class Tar:
         return output / "shards" / f"{self.path.stem}.jsonl"
 
     def is_done(self, output: Path) -> bool:
-        """Return whether it was predicted, and has not changed since."""
+        """Return whether it was predicted and is the same since: its part has its time."""
         part = self.part(output)
         if not part.exists() or not self.path.exists():
             return part.exists()
-        return part.stat().st_mtime_ns >= self.path.stat().st_mtime_ns
+        return part.stat().st_mtime_ns == self.path.stat().st_mtime_ns
 
 
 @dataclass(frozen=True)
@@ -166,18 +167,22 @@ def predict_tar(tar: Tar, part: Path, predictor: PosePredictor, batch_size: int)
     """Write what is found in a shard, a line a photo in the shard's order, all at once.
 
     A line has ``file_name image_id height width`` and ``people`` as in COCO's results; or
-    ``file_name image_id problem`` of a photo that cannot be read.
+    ``file_name image_id problem`` of a photo that cannot be read. The part gets the time of the
+    shard, so that another shard under its name is noticed.
 
     Raises:
         InputError: if the shard is torn.
     """
     fetch_into(tar.path, tar.sha256)
+    changed = tar.path.stat().st_mtime_ns
     samples = _samples(tar.path)
     remove_leftovers(part)
-    with atomic_path(part) as temporary, open(temporary, "wb") as stream:
-        while batch := list(itertools.islice(samples, batch_size)):
-            for line in _predict_batch(tar.path, batch, predictor):
-                stream.write(orjson.dumps(line) + b"\n")
+    with atomic_path(part) as temporary:
+        with open(temporary, "wb") as stream:
+            while batch := list(itertools.islice(samples, batch_size)):
+                for line in _predict_batch(tar.path, batch, predictor):
+                    stream.write(orjson.dumps(line) + b"\n")
+        os.utime(temporary, ns=(changed, changed))
 
 
 def _predict_batch(

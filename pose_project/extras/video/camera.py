@@ -36,16 +36,18 @@ class CameraReader:
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the newest frame each time, with the seconds since the first."""
-        with _interrupts() as received:
-            start = None
-            while not received:
-                is_there, image = self._capture.read()
-                if not is_there:
-                    break
-                now = time.monotonic()
-                start = now if start is None else start
-                yield Frame(image, now - start)
-        self._capture.release()
+        start = None
+        try:
+            with _interrupts() as received:
+                while not received:
+                    is_there, image = self._capture.read()
+                    if not is_there:
+                        break
+                    now = time.monotonic()
+                    start = now if start is None else start
+                    yield Frame(image, now - start)
+        finally:  # also when nobody wants another frame
+            self._capture.release()
 
 
 @contextmanager

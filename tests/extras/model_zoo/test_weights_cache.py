@@ -113,6 +113,13 @@ def test_without_a_network_the_file_and_its_place_are_named(model):
     assert is_cached(offline)
 
 
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_proxy_that_refuses_is_told_with_what_to_bring(model, server, status):
+    server.always = Fault(status=status)
+    with pytest.raises(InputError, match=f"Error {status}.* Bring {model.url} .*{MIRROR}"):
+        fetch_weights(model, HASTY)
+
+
 def test_half_a_file_that_was_brought_is_named(model):
     offline = replace(model, url="http://127.0.0.1:9/detectron2/x/model_final_0123.pkl")
     path = weights_path(offline)

@@ -1,6 +1,7 @@
 """Training and prediction from shards are those from a folder."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -71,15 +72,22 @@ def test_poses_are_those_of_the_folder(weights, shards, tmp_path, capsys):
     parts = sorted(path.name for path in (tmp_path / "b/shards").glob("*.jsonl"))
     assert parts == [f"{path.stem}.jsonl" for path in sorted(shards.glob("*.tar"))]
     # a part that is missing is made, the others stay
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "b/shards").iterdir()}
+    before = {path: path.stat().st_ctime_ns for path in (tmp_path / "b/shards").iterdir()}
     lost = tmp_path / "b/shards" / parts[1]
     content = lost.read_bytes()
     lost.unlink()
     assert predict(weights, tmp_path / "b", [str(shards)], "--save-json") == 0
     assert f"{len(parts)} shards, {len(parts) - 1} of them earlier" in capsys.readouterr().out
     assert lost.read_bytes() == content
-    changed = [path for path, stamp in before.items() if path.stat().st_mtime_ns != stamp]
+    changed = [path for path, stamp in before.items() if path.stat().st_ctime_ns != stamp]
     assert changed == [lost]
+    # another shard under the name is noticed, also one that is older than what was found
+    shard = shards / "photos-000001.tar"
+    stat = shard.stat()
+    os.utime(shard, ns=(stat.st_atime_ns, stat.st_mtime_ns - 10**9))
+    assert predict(weights, tmp_path / "b", [str(shards)], "--save-json") == 0
+    os.utime(shard, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert f"{len(parts)} shards, {len(parts) - 1} of them earlier" in capsys.readouterr().out
 
 
 def test_wrong_input(weights, shards, tmp_path, capsys):
