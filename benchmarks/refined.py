@@ -8,8 +8,10 @@ Small models from scratch on synthetic photos; a run is one case with one seed, 
 Runs whose record is there are not made again, and one that was stopped goes on where it was. The
 second command sums up all records, and times "none" against "refined", photo by photo.
 
-Cases: none (the config as it is), learned score, regions, masks, oks loss, context, likelihood, and
-refined (configs/quick/synthetic_refined.py).
+Cases: none (the config as it is), learned score, regions, masks, oks loss, context, likelihood,
+levels (keypoints pooled from the levels that COCO's images would have them from, against "learned
+score", which pools everybody from P2), refined (configs/quick/synthetic_refined.py) and refined
+without regions.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
@@ -47,6 +50,12 @@ _PHOTOS = "synthetic_demo_val_400"
 _FEW_PHOTOS = "synthetic_demo_val_4"  # for the evaluation that ends a training
 _REFINED = "configs/quick/synthetic_refined.py"
 
+
+def pool_from_levels(model: DictConfig) -> None:
+    """Pool from P2 to P5 by size, as on COCO, whose images are 800/192 times as large as these."""
+    model.roi_heads.keypoint_pooler.canonical_box_size = round(224 * 192 / 800)
+
+
 CASES: dict[str, tuple[Callable[..., None], ...]] = {
     "none": (),
     "learned score": (refined.learn_score,),
@@ -55,7 +64,9 @@ CASES: dict[str, tuple[Callable[..., None], ...]] = {
     "oks loss": (refined.add_oks_loss,),
     "context": (refined.add_global_context,),
     "likelihood": (refined.regress_by_likelihood,),
+    "levels": (pool_from_levels,),
     "refined": (),  # its own config
+    "refined without regions": (partial(refined.enlarge_regions, scale=1.0),),
 }
 RANKINGS = ("box", "expected", "learned")  # the last where a score was learned
 """By what people are ranked: the score of the box alone, or times the OKS that the softmax lets
@@ -74,7 +85,7 @@ def make_config(case: str, seed: int, max_iter: int, photos: str, folder: Path) 
         "train.report=False",
         "train.device=cpu",
     ]
-    cfg = load_config(_REFINED if case == "refined" else _CONFIG, overrides)
+    cfg = load_config(_REFINED if case.startswith("refined") else _CONFIG, overrides)
     for change in CASES[case]:
         takes_data = change is refined.teach_with_masks
         change(cfg.model, cfg.dataloader) if takes_data else change(cfg.model)
