@@ -43,11 +43,16 @@ def test_a_case_is_one_switch(case, tmp_path):
     cfg = refined.make_config(case, 3, 20, "synthetic_demo_val_4", tmp_path)
     heads = cfg.model.roi_heads
     has_regions = case in ("regions", "refined")
-    assert (heads._target_ is PoseROIHeads) == (has_regions or case == "masks")
+    assert (heads._target_ is PoseROIHeads) == (
+        case.startswith("refined") or case in ("regions", "masks")
+    )
     assert heads.get("region_scale", 1.0) == (1.3 if has_regions else 1.0)
     assert heads.get("masks_only_teach", False) == (case == "masks")
     assert (heads.keypoint_head._target_ is LikelihoodKeypointHead) == (case == "likelihood")
-    assert bool(heads.keypoint_head.get("oks_loss_weight")) == (case in ("oks loss", "refined"))
+    assert bool(heads.keypoint_head.get("oks_loss_weight")) == (
+        case == "oks loss" or case.startswith("refined")
+    )
+    assert (heads.keypoint_pooler.get("canonical_box_size", 224) == 54) == (case == "levels")
     assert bool(heads.keypoint_head.get("score_loss_weight")) == (case != "none")
     assert (cfg.train.seed, cfg.train.max_iter) == (3, 20)
 

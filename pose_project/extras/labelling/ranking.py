@@ -1,7 +1,8 @@
 """In which order photos are worth labelling: how much a model expects to lose in each, and variety.
 
 All terms have one unit, the OKS of one person, so that they can be added: what a model expects to
-lose of somebody's pose, what its views disagree about, and whether somebody is there at all.
+lose of somebody's pose, what its views disagree about, and whether somebody is there at all. They
+are means over the people of a photo: with sums, the first photos are crowds, which cost most.
 """
 
 from collections.abc import Sequence
@@ -23,9 +24,9 @@ class Lesson:
     """What labelling a photo would teach.
 
     Attributes:
-        pose_loss: the sum over people of 1 - expected OKS, weighted by their presence.
+        pose_loss: the mean over people of 1 - expected OKS, weighted by their presence.
         disagreement: the same of 1 - OKS between the views.
-        doubt: the sum of 2 min(p, 1 - p) over people who are there with presence p: 1 for each of
+        doubt: the mean of 2 min(p, 1 - p) over people who are there with presence p: 1 for each of
             whom nobody knows, also one who was found in one view and lost in the others.
         poses: (N, K, 2) everybody's keypoints from the middle of the box, divided by the square
             root of its area; 0 where the person's category has no such keypoint.
@@ -40,12 +41,14 @@ class Lesson:
 
     @property
     def value(self) -> float:
-        """The expected loss, in the OKS of one person."""
+        """The expected loss, in OKS; 0 to 3."""
         return self.pose_loss + self.disagreement + self.doubt
 
 
 def lesson_of(people: Sequence[Candidate], schema: KeypointSchema) -> Lesson:
     """Return what a photo with these people would teach."""
+    if not people:
+        return Lesson(0.0, 0.0, 0.0, np.zeros((0, schema.num_keypoints, 2)), ())
     losses, poses = [], []
     for person in people:
         rows = list(schema.class_rows(person.class_index))
@@ -56,13 +59,12 @@ def lesson_of(people: Sequence[Candidate], schema: KeypointSchema) -> Lesson:
         pose = np.zeros((schema.num_keypoints, 2))
         pose[rows] = (person.keypoints[rows, :2] - middle) / np.sqrt(max(float(size.prod()), 1.0))
         poses.append(pose)
-    presence = [each.presence for each in people]
-    pose_losses = [p * float(loss.mean()) for p, loss in zip(presence, losses, strict=True)]
-    disagreements = [each.presence * each.disagreement for each in people]
-    doubts = [2 * min(p, 1 - p) for p in presence]
+    presence = np.array([each.presence for each in people])
     return Lesson(
-        *(float(sum(each)) for each in (pose_losses, disagreements, doubts)),
-        np.reshape(poses, (-1, schema.num_keypoints, 2)),
+        float(np.average([loss.mean() for loss in losses], weights=presence)),
+        float(np.average([each.disagreement for each in people], weights=presence)),
+        float(2 * np.minimum(presence, 1 - presence).mean()),
+        np.array(poses),
         tuple(_reasons(people, losses, schema)),
     )
 
