@@ -41,9 +41,12 @@ def narrow_config(name: str, *overrides: str) -> DictConfig:
     if "regnety" in name or "vitdet" in name:
         widths = REGNET if "regnety" in name else VITDET
         cfg = load_config(path, [*widths, *COMPACT, *_SETTINGS, *overrides])
-        mask_head = cfg.model.roi_heads.get("mask_head")
-        if mask_head is not None:
-            mask_head.input_shape.channels, mask_head.conv_dims = 32, [16] * 2
+        heads = cfg.model.roi_heads
+        if "mask_head" in heads:
+            heads.mask_head.update(conv_dims=[16] * 2)
+            heads.mask_head.input_shape.channels = 32
+        if heads.box_head.get("conv_dims"):
+            heads.box_head.conv_dims = [32]
         return cfg
     cfg = load_config(path, [*_SETTINGS, *overrides])
     for loader in (cfg.dataloader.train, cfg.dataloader.test):
@@ -69,6 +72,8 @@ def narrow_model(model: DictConfig, shallow: bool) -> None:
             model.proposal_generator.update(pre_nms_topk=(200, 100), post_nms_topk=(50, 50))
     heads = model.roi_heads
     heads.box_head.fc_dims = [32] * (1 if shallow else len(heads.box_head.fc_dims))
+    if heads.box_head.get("conv_dims"):
+        heads.box_head.conv_dims = [32] * (1 if shallow else len(heads.box_head.conv_dims))
     heads.box_predictor.input_shape.channels = 32
     for head in (heads.get(name) for name in ("box_head", "keypoint_head", "mask_head")):
         if head is not None:

@@ -2,9 +2,13 @@
 
 import hashlib
 import json
-import multiprocessing
 import pickle
 import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,6 +16,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from helpers.file_server import Fault, FileServer
+from helpers.repository import ROOT
 from torchvision.models.detection import KeypointRCNN_ResNet50_FPN_Weights
 
 from pose_project.commands.command_line import main
@@ -159,32 +164,40 @@ def test_a_wrong_digest(model, server):
     ]
 
 
-def _fetch(model: NamedModel) -> bytes:
-    return fetch_weights(model, HASTY).read_bytes()
+_OTHER_PROCESS = """
+import pickle, sys
+from pose_project.extras.model_zoo.weights_cache import fetch_weights
+sys.stdout.buffer.write(fetch_weights(*pickle.load(sys.stdin.buffer)).read_bytes())
+"""
 
 
 def test_two_processes_at_once(model, server):
     server.block, server.pause = 1 << 14, 0.01
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        assert pool.map(_fetch, [model, model]) == [CONTENT, CONTENT]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", _OTHER_PROCESS], cwd=ROOT, **pipes) as other:
+        pickle.dump((model, HASTY), other.stdin)
+        other.stdin.close()
+        while not server.requests:
+            time.sleep(0.01)
+        assert fetch_weights(model, HASTY).read_bytes() == CONTENT == other.stdout.read()
     # one learns the size and fetches, the other finds it
     assert len(server.requests) == 2
 
 
-def _fetch_with_little_room(model: NamedModel) -> str:
-    # writing more raises an OSError, as a full disk does
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+@contextmanager
+def little_room() -> Iterator[None]:
+    """Writing more raises an OSError, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     try:
-        fetch_weights(model, HASTY)
-    except InputError as error:
-        return str(error)
-    return "fetched"
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_no_room(model, server):
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        message = pool.apply(_fetch_with_little_room, (model,))
-    assert "cannot be written" in message and "needs about 237 MB" in message
+    with little_room(), pytest.raises(InputError, match="cannot be written.*needs about 237 MB"):
+        fetch_weights(model, HASTY)
     assert not weights_path(model).exists()
     assert fetch_weights(model, HASTY).read_bytes() == CONTENT  # what had come in is continued
     assert server.requests[-1].range == "bytes=100000-"
