@@ -60,3 +60,49 @@ def test_datumaro_reads_points_and_attributes(form: str, tmp_path: Path) -> None
         checks = sum(each.attributes["check"] for each in points)
         assert len(points) == 17 * len(people)
         assert checks == sum(len(each["to_check"]) for each in people)
+
+
+def test_fiftyone_imports_drafts_and_results(tmp_path: Path) -> None:
+    """Also skipped where it has no database."""
+    try:
+        fiftyone = pytest.importorskip("fiftyone")
+    except ConnectionError as error:
+        pytest.skip(str(error))
+    from fiftyone.utils.coco import add_coco_labels
+
+    draft = random_draft()
+    photos, labels, results = (
+        tmp_path / "photos",
+        tmp_path / "draft.json",
+        tmp_path / "results.json",
+    )
+    for image in draft["images"]:
+        path = photos / image["file_name"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), np.zeros((image["height"], image["width"], 3), np.uint8))
+    labels.write_text(json.dumps(draft))
+    results.write_text(json.dumps(draft["annotations"]))
+
+    dataset = fiftyone.Dataset.from_dir(
+        dataset_type=fiftyone.types.COCODetectionDataset,
+        data_path=str(photos),
+        labels_path=str(labels),
+        label_types=["keypoints"],
+        include_id=True,
+    )
+    try:
+        categories = draft["categories"]
+        add_coco_labels(dataset, "found", str(results), categories, label_type="keypoints")
+        sizes = {each["id"]: (each["width"], each["height"]) for each in draft["images"]}
+        for sample in dataset:
+            people = [e for e in draft["annotations"] if e["image_id"] == sample.coco_id]
+            for field in (sample.keypoints, sample.found):
+                read = [each.points for each in field.keypoints] if field else []
+                assert len(read) == len(people)
+                for points, person in zip(read, people, strict=True):
+                    expected = np.reshape(person["keypoints"], (-1, 3))
+                    there = expected[:, 2] > 0
+                    found = np.array(points)[there] * sizes[sample.coco_id]
+                    np.testing.assert_allclose(found, expected[there, :2], atol=1e-6)
+    finally:
+        dataset.delete()
