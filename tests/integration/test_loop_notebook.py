@@ -22,8 +22,7 @@ def test_the_notebook_of_the_loop_runs(tmp_path: Path, monkeypatch: pytest.Monke
     train(load_config(str(ROOT / CONFIG), [*TINY, *overrides]), resume=False)
     work = tmp_path / "loop"
     for name, value in (
-        ("LOOP_CONFIG", run / "config.yaml"),
-        ("LOOP_WEIGHTS", run / "model_final.pth"),
+        ("LOOP_MODEL", run),
         ("LOOP_PHOTOS", 8),
         ("LOOP_VAL", 4),
         ("LOOP_ITERATIONS", 4),

@@ -24,8 +24,8 @@ class Corrections:
 
     Attributes:
         content: in COCO's format, to train on.
-        photos: ``corrected``, of these ``unchanged``; ``not exported``: of the draft, left out;
-            ``new``: not in the draft.
+        photos: ``corrected`` or ``unchanged``; ``not exported``: of the draft, left out; ``new``:
+            not in the draft.
         people: ``kept``, ``removed`` and ``added``.
         points: of people who were kept: ``same``, ``moved``, ``added`` (v was 0), ``removed`` (v is
             0) and ``visibility`` (the same place).
@@ -73,7 +73,6 @@ def correct(draft: dict[str, Any], photos: Sequence[dict[str, Any]]) -> Correcti
             raise InputError(f"the export has {photo['file_name']} twice")
         seen.add(image["id"])
         result.content["images"].append(image)
-        result.photos["corrected"] += 1
         before = drafted.get(image["id"], {})
         owners = _owners(photo["people"], before, schemas)
         changes = len(before) != len(photo["people"])
@@ -89,8 +88,9 @@ def correct(draft: dict[str, Any], photos: Sequence[dict[str, Any]]) -> Correcti
                 result.people["kept"] += 1
                 changes |= _compare(before[owner], annotation, schemas, result)
             result.content["annotations"].append(annotation)
-        result.people["removed"] += len(set(before) - set(owners))
-        result.photos["unchanged"] += not changes
+        removed = set(before) - set(owners)
+        result.people["removed"] += len(removed)
+        result.photos["corrected" if changes or removed else "unchanged"] += 1
     result.photos["not exported"] = len({each["id"] for each in draft["images"]} - seen)
     # without what happened to nobody
     result.photos, result.people = +result.photos, +result.people
