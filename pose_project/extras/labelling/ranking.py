@@ -24,7 +24,8 @@ class Lesson:
     """What labelling a photo would teach.
 
     Attributes:
-        pose_loss: the mean over people of 1 - expected OKS, weighted by their presence.
+        pose_loss: the mean over people of 1 - expected OKS, weighted by their presence; less where
+            all of them together are not one.
         disagreement: the same of 1 - OKS between the views.
         doubt: the mean of 2 min(p, 1 - p) over people who are there with presence p: 1 for each of
             whom nobody knows, also one who was found in one view and lost in the others.
@@ -60,9 +61,10 @@ def lesson_of(people: Sequence[Candidate], schema: KeypointSchema) -> Lesson:
         pose[rows] = (person.keypoints[rows, :2] - middle) / np.sqrt(max(float(size.prod()), 1.0))
         poses.append(pose)
     presence = np.array([each.presence for each in people])
+    weights = presence / max(presence.sum(), 1.0)
     return Lesson(
-        float(np.average([loss.mean() for loss in losses], weights=presence)),
-        float(np.average([each.disagreement for each in people], weights=presence)),
+        float(weights @ [loss.mean() for loss in losses]),
+        float(weights @ [each.disagreement for each in people]),
         float(2 * np.minimum(presence, 1 - presence).mean()),
         np.array(poses),
         tuple(_reasons(people, losses, schema)),
