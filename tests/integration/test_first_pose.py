@@ -29,10 +29,10 @@ from pose_project.commands.command_line import main
 from pose_project.config.building import build
 from pose_project.config.loading import load_config
 from pose_project.data import resolve_dataset
+from pose_project.extras.download.large_files import Published
 from pose_project.extras.model_zoo.named_models import DEFAULT, MODELS
 from pose_project.extras.model_zoo.weights_cache import MIRROR, is_cached, weights_path
 from pose_project.inference import PosePredictor
-from pose_project.utils.download import Published
 
 pytestmark = pytest.mark.integration
 

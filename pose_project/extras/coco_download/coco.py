@@ -17,7 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pose_project.extras.coco_download.unpack import unpack
-from pose_project.utils.download import Published, RetryPolicy, fetch, part_of
+from pose_project.extras.download.large_files import Published, RetryPolicy, fetch, part_of
 from pose_project.utils.errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from pose_project.extras.coco_download.statistics import (
     count_people,
     read_annotations,
 )
-from pose_project.utils.download import part_of
+from pose_project.extras.download.large_files import part_of
 from pose_project.utils.errors import InputError
 
 _EXAMPLES = 3

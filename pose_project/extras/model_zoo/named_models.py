@@ -7,7 +7,7 @@ Keypoint Detection Baselines with Keypoint R-CNN"; those of torchvision's are in
 
 from dataclasses import dataclass
 
-from pose_project.utils.download import Published
+from pose_project.extras.download.large_files import Published
 from pose_project.utils.errors import InputError, did_you_mean
 
 _DETECTRON2 = "https://dl.fbaipublicfiles.com/detectron2/COCO-Keypoints"

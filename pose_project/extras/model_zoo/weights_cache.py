@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock
 
+from pose_project.extras.download.large_files import RetryPolicy, fetch
 from pose_project.extras.model_zoo.named_models import NamedModel
 from pose_project.utils.cache import cache_folder
-from pose_project.utils.download import RetryPolicy, fetch
 from pose_project.utils.errors import DownloadError, InputError
 from pose_project.utils.files import atomic_path, write_text_atomic
 

@@ -17,7 +17,7 @@ from pose_project.extras.coco_download import coco as coco_module
 from pose_project.extras.coco_download.coco import COCO_2017, download_coco, space_needed
 from pose_project.extras.coco_download.statistics import count_people, statistics_table
 from pose_project.extras.coco_download.verify import check_coco
-from pose_project.utils.download import RetryPolicy
+from pose_project.extras.download.large_files import RetryPolicy
 from pose_project.utils.errors import DownloadError, InputError
 
 HASTY = RetryPolicy(timeout=1.0, retries=2, pause=0.001)

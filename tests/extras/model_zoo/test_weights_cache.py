@@ -20,6 +20,7 @@ from helpers.repository import ROOT
 from torchvision.models.detection import KeypointRCNN_ResNet50_FPN_Weights
 
 from pose_project.commands.command_line import main
+from pose_project.extras.download.large_files import Published, RetryPolicy
 from pose_project.extras.model_zoo.named_models import DEFAULT, MODELS, NamedModel, find_model
 from pose_project.extras.model_zoo.weights_cache import (
     MIRROR,
@@ -27,7 +28,6 @@ from pose_project.extras.model_zoo.weights_cache import (
     is_cached,
     weights_path,
 )
-from pose_project.utils.download import Published, RetryPolicy
 from pose_project.utils.errors import InputError
 
 HASTY = RetryPolicy(timeout=2.0, retries=1, pause=0.001)

@@ -9,7 +9,7 @@ from helpers.file_server import Fault
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pose_project.utils.download import Published, RetryPolicy, fetch, part_of
+from pose_project.extras.download.large_files import Published, RetryPolicy, fetch, part_of
 from pose_project.utils.errors import DownloadError, InputError
 
 CONTENT = np.random.default_rng(0).bytes(300_000)

@@ -1,0 +1,1 @@
+"""Large files over HTTP; COCO and published weights come by it."""
