@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 
-from pose_project.data.remote_files import read_part
-from pose_project.data.shards import ARRAYS, INDEX, iterate_members, open_shards
+from pose_project.extras.shards.reading import ARRAYS, INDEX, iterate_members, open_shards
 from pose_project.extras.shards.writing import PackedPhoto, pack_photos
 
 _T = TypeVar("_T")
@@ -52,7 +51,7 @@ def measure_shards(folder: Path, num_photos: int) -> Iterator[tuple[str, float]]
     yield "memory_after_looking_up_mb", _peak_mb()
     chosen = random.Random(0).sample(places, min(_READS, num_photos))
     expected = picture.read_bytes()
-    same, seconds = _timed(lambda: all(read_part(place) == expected for place in chosen))
+    same, seconds = _timed(lambda: all(place.read() == expected for place in chosen))
     if not same:
         raise AssertionError("a photo of a shard is not the photo that was written")
     yield "reading_at_random_us_a_photo", 1e6 * seconds / len(chosen)

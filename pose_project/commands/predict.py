@@ -41,7 +41,7 @@ from pose_project.commands.options import (
     take_paths,
 )
 from pose_project.utils.errors import InputError
-from pose_project.utils.extras import find_extra
+from pose_project.utils.extras import find_extra, need_extra
 
 if TYPE_CHECKING:
     from pose_project.inference.folder import Engine
@@ -136,9 +136,7 @@ def _into_folder(arguments: argparse.Namespace, sources: "list[Source]") -> None
 def _engine(arguments: argparse.Namespace) -> "Engine | None":
     if arguments.engine is None:
         return None
-    ray_data = find_extra("ray_data.engine")
-    if ray_data is None:
-        raise InputError("--engine ray needs pose_project/extras/ray_data")
+    ray_data = need_extra("ray_data.engine", "--engine ray needs")
     return partial(ray_data.run_with_ray, actors=arguments.actors)
 
 

@@ -32,13 +32,11 @@ from pose_project.data.annotation_files import (
     read_schema,
 )
 from pose_project.data.dataset_dicts import to_dataset_dicts
-from pose_project.data.remote_files import fetch_into, is_address, local_folder
-from pose_project.data.shards import INDEX
 from pose_project.data.validation import check_dataset_dicts
 from pose_project.structures import KeypointSchema
 from pose_project.structures.schema import ESTIMATED_SIGMA
 from pose_project.utils.errors import InputError
-from pose_project.utils.extras import find_extra, find_in_extras
+from pose_project.utils.extras import find_in_extras, need_extra
 from pose_project.utils.json_files import collection_paused
 
 logger = logging.getLogger(__name__)
@@ -129,12 +127,9 @@ def resolve_dataset(name: str) -> Any:
                 "configs/custom_dataset.py set custom.train_json, custom.val_json and "
                 "custom.image_root"
             )
-        if is_address(json_file):
-            folder, _, file = json_file.rpartition("/")
-            json_file = str(fetch_into(local_folder(folder) / file))
-        if is_address(image_root):
-            image_root = str(local_folder(image_root))
-            fetch_into(Path(image_root, INDEX))
+        if "://" in name:
+            remote_files = need_extra("shards.remote_files", "addresses need")
+            json_file, image_root = remote_files.local_copies(json_file, image_root)
         register_keypoint_dataset(name, json_file, image_root)
         give_schema(json_file, schema)
     if name not in DatasetCatalog:
@@ -256,9 +251,7 @@ def get_dataset_dicts(
         files = [proposal_files] if isinstance(proposal_files, str) else list(proposal_files)
         if len(files) != len(names):
             raise InputError(f"{len(files)} proposal_files for {len(names)} datasets: one for each")
-        readers = find_extra("selective_search.proposal_files")
-        if readers is None:
-            raise InputError("proposal_files need pose_project/extras/selective_search")
+        readers = need_extra("selective_search.proposal_files", "proposal_files need")
         # one dataset after the other, since two may use the same image ids
         return [
             photo

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pose_project.structures import KeypointSchema
-from pose_project.utils.errors import InputError
-from pose_project.utils.extras import find_extra
+from pose_project.utils.extras import find_extra, need_extra
 
 Schemas = Mapping[str, KeypointSchema]
 """By the name of the category."""
@@ -38,9 +37,7 @@ def read_schemas(given: str) -> Schemas:
     Raises:
         InputError: if it is neither of them, or the extra is not there.
     """
-    completion = find_extra("known_schemas.completion")
-    if completion is None:
-        raise InputError(f"schema {given!r} needs pose_project/extras/known_schemas")
+    completion = need_extra("known_schemas.completion", f"schema {given!r} needs")
     return completion.read_schemas(given)
 
 

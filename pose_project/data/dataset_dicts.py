@@ -10,11 +10,10 @@ import numpy as np
 from detectron2.structures import BoxMode
 
 from pose_project.data.annotation_files import AnnotationFile
-from pose_project.data.shards import is_shard_folder, open_shards
 from pose_project.data.validation import check_image, usable_segmentation
 from pose_project.structures import KeypointSchema
 from pose_project.structures.coordinates import PIXEL_CENTRE
-from pose_project.utils.errors import InputError
+from pose_project.utils.extras import find_extra
 
 logger = logging.getLogger(__name__)
 
@@ -86,23 +85,14 @@ def to_dataset_dicts(
         }
         for image in annotations.images
     ]
-    if is_shard_folder(Path(image_root)):
-        _add_shards(photos, annotations, Path(image_root))
+    shards = find_extra("shards.reading")
+    if shards and shards.is_shard_folder(Path(image_root)):
+        file_names = [each["file_name"] for each in annotations.images]
+        for photo, place in zip(
+            photos, shards.find_photos(Path(image_root), file_names), strict=True
+        ):
+            photo["shard"] = place
     return photos
-
-
-def _add_shards(photos: list[dict[str, Any]], annotations: AnnotationFile, root: Path) -> None:
-    """Tell the photos where in the shards of a folder they are."""
-    shards = open_shards(root)
-    places = shards.places_of([each["file_name"] for each in annotations.images])
-    missing = [i for i, place in enumerate(places) if place is None]
-    if missing:
-        raise InputError(
-            f"{annotations.path}: {len(missing)} of {len(places)} photos are not in the shards in "
-            f"{root}, such as {annotations.images[missing[0]]['file_name']}"
-        )
-    for photo, place in zip(photos, places, strict=True):
-        photo["shard"] = place
 
 
 def image_path(image_root: str | Path, file_name: str) -> Path:

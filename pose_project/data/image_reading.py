@@ -30,7 +30,6 @@ from detectron2.data import detection_utils
 from detectron2.utils.file_io import PathManager
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from pose_project.data.remote_files import read_part
 from pose_project.utils.errors import UnreadablePhotoError
 from pose_project.utils.private_api import upright
 
@@ -122,8 +121,8 @@ def read_photo(photo: dict[str, Any], image_format: str) -> np.ndarray:
     Pillow's fourth channel and copies.
 
     Args:
-        photo: dataset dict; gets ``height`` and ``width`` if it has none. With ``shard``, a
-            ``remote_files.Place``, that part of a file is read.
+        photo: dataset dict; gets ``height`` and ``width`` if it has none. With ``shard``,
+            what its ``read()`` returns is decoded, see ``extras/shards``.
         image_format: ``"BGR"`` or ``"RGB"``.
 
     Returns:
@@ -146,7 +145,7 @@ def read_photo(photo: dict[str, Any], image_format: str) -> np.ndarray:
 
 def _read_bytes(photo: dict[str, Any]) -> bytes:
     if "shard" in photo:
-        return read_part(photo["shard"])
+        return photo["shard"].read()
     with PathManager.open(photo["file_name"], "rb") as stream:
         return stream.read()
 

@@ -21,8 +21,8 @@ from pose_project.inference.sources import Source
 from pose_project.inference.window import Window
 from pose_project.structures import KeypointSchema
 from pose_project.structures.poses import Poses
-from pose_project.utils.errors import InputError, UnreadablePhotoError
-from pose_project.utils.extras import find_extra
+from pose_project.utils.errors import UnreadablePhotoError
+from pose_project.utils.extras import find_extra, need_extra
 from pose_project.utils.files import atomic_path, remove_leftovers
 
 _T = TypeVar("_T")
@@ -83,10 +83,7 @@ def own_share(sources: Sequence[Source]) -> list[Source]:
 def check_videos(sources: Sequence[Source]) -> None:
     """Raise ``InputError`` if there are videos and what reads them is not here."""
     if any(source.is_video for source in sources):
-        videos = find_extra("video.files")
-        if videos is None:
-            raise InputError("videos need pose_project/extras/video")
-        videos.pyav()
+        need_extra("video.files", "videos need").pyav()
 
 
 def use_own_gpu() -> None:

@@ -5,6 +5,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
+from pose_project.utils.errors import InputError
+
 EXTRAS = "pose_project.extras"
 
 
@@ -12,6 +14,22 @@ def find_extra(module: str) -> ModuleType | None:
     """Return a module of an extra, such as ``doctor.examination``; None if it was removed."""
     name = f"{EXTRAS}.{module}"
     return importlib.import_module(name) if is_here(name) else None
+
+
+def need_extra(module: str, who: str) -> ModuleType:
+    """Return a module of an extra.
+
+    Args:
+        module: as of ``find_extra``.
+        who: cannot do without it, with its verb, such as ``videos need``.
+
+    Raises:
+        InputError: if the extra was removed.
+    """
+    found = find_extra(module)
+    if found is None:
+        raise InputError(f"{who} pose_project/extras/{module.partition('.')[0]}")
+    return found
 
 
 def find_in_extras(module: str) -> list[ModuleType]:

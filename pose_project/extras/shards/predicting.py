@@ -16,15 +16,15 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from pose_project.data.image_reading import decode_photo, is_image_file
-from pose_project.data.remote_files import fetch_into, is_address, local_folder
-from pose_project.data.shards import (
+from pose_project.evaluation.model_categories import load_categories
+from pose_project.extras.shards.reading import (
     INDEX,
     check_size,
     is_shard_folder,
     iterate_members,
     open_shards,
 )
-from pose_project.evaluation.model_categories import load_categories
+from pose_project.extras.shards.remote_files import fetch_into, is_address, local_folder
 from pose_project.inference import PosePredictor
 from pose_project.inference.finished_parts import settings_of
 from pose_project.inference.folder import Engine

@@ -17,7 +17,8 @@ from tqdm import tqdm
 
 from pose_project.data.annotation_files import load_annotations
 from pose_project.data.dataset_dicts import image_path
-from pose_project.data.shards import (
+from pose_project.data.validation import check_image
+from pose_project.extras.shards.reading import (
     ANNOTATIONS,
     ARRAYS,
     FORMAT,
@@ -27,7 +28,6 @@ from pose_project.data.shards import (
     name_hash,
     open_shards,
 )
-from pose_project.data.validation import check_image
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import atomic_path, remove_leftovers, write_text_atomic
 from pose_project.utils.json_files import read_json

@@ -12,7 +12,7 @@ from helpers.annotations import person
 from pose_project.commands.command_line import main
 from pose_project.data import get_dataset_dicts
 from pose_project.data.image_reading import read_photo
-from pose_project.data.shards import open_shards
+from pose_project.extras.shards.reading import open_shards
 
 webdataset = pytest.importorskip("webdataset", reason="webdataset is not installed")
 

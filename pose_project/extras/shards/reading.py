@@ -26,11 +26,11 @@ from pathlib import Path
 import numpy as np
 
 from pose_project.data.image_reading import is_image_file
-from pose_project.data.remote_files import Place, fetch_into, is_fetched
+from pose_project.extras.shards.remote_files import INDEX, Place, fetch_into, is_fetched
 from pose_project.utils.errors import InputError
 from pose_project.utils.json_files import read_json
 
-INDEX, ARRAYS, ANNOTATIONS = "shards.json", "shards.npz", "annotations.json"
+ARRAYS, ANNOTATIONS = "shards.npz", "annotations.json"
 FORMAT = 1
 _END = 2 * tarfile.BLOCKSIZE  # a tar file ends with two blocks of zeros
 
@@ -79,7 +79,7 @@ class ShardFolder:
         is_there = (self.hashes[rows] == wanted).tolist()
         paths = [(str(self.root / each.name), each.sha256) for each in self.shards]
         return [
-            (paths[number][0], offset, size, paths[number][1]) if there else None
+            Place(paths[number][0], offset, size, paths[number][1]) if there else None
             for there, (number, offset, size) in zip(
                 is_there, self.places[rows].tolist(), strict=True
             )
@@ -119,6 +119,22 @@ def open_shards(root: Path) -> ShardFolder:
     folder = _read_index(root, index, arrays) if index.exists() else _scan(root)
     folder.check()
     return folder
+
+
+def find_photos(root: Path, file_names: Sequence[str]) -> list[Place]:
+    """Return where photos are in the shards of a folder.
+
+    Raises:
+        InputError: if one of them is in no shard; and see ``open_shards``.
+    """
+    places = open_shards(root).places_of(file_names)
+    missing = [name for name, place in zip(file_names, places, strict=True) if place is None]
+    if missing:
+        raise InputError(
+            f"{len(missing)} of {len(places)} photos are not in the shards in {root}, such as "
+            f"{missing[0]}"
+        )
+    return places
 
 
 def name_hash(file_name: str) -> int:

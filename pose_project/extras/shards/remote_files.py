@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock
 
@@ -10,11 +11,41 @@ from pose_project.utils.errors import DownloadError, InputError
 from pose_project.utils.files import atomic_path, write_text_atomic
 from pose_project.utils.provenance import sha256_of
 
+INDEX = "shards.json"  # of a folder of shards
 _ORIGIN = "origin.txt"
 _BLOCK = 1 << 22
 
-Place = tuple[str, int, int, str | None]
-"""Part of a file: its path, an offset and a number of bytes, and the file's sha256 if known."""
+
+class Place(NamedTuple):
+    """Part of a file.
+
+    Attributes:
+        path: of the file, which may be one of ``local_folder`` that is not there yet.
+        offset: of its first byte.
+        size: in bytes.
+        sha256: of the whole file, if known.
+    """
+
+    path: str
+    offset: int
+    size: int
+    sha256: str | None
+
+    def read(self) -> bytes:
+        """Return the bytes; the file is fetched if it is not there yet.
+
+        Raises:
+            InputError: if the file ends before; and see ``fetch_into``.
+            OSError: if it is missing.
+        """
+        with open(fetch_into(Path(self.path), self.sha256), "rb") as stream:
+            stream.seek(self.offset)
+            data = stream.read(self.size)
+        if len(data) != self.size:
+            raise InputError(
+                f"{self.path} is torn: it ends before byte {self.offset + self.size:,}"
+            )
+        return data
 
 
 def is_address(location: str) -> bool:
@@ -37,20 +68,18 @@ def is_fetched(folder: Path) -> bool:
     return (folder / _ORIGIN).exists()
 
 
-def read_part(place: Place) -> bytes:
-    """Return part of a file, which is fetched if it is not there yet.
+def local_copies(json_file: str, image_root: str) -> tuple[str, str]:
+    """Return where annotations and images are on this machine; they may be addresses.
 
-    Raises:
-        InputError: if the file ends before; and see ``fetch_into``.
-        OSError: if it is missing.
+    The annotations and the index of the images' shards are fetched, shards when they are read.
     """
-    path, offset, size, sha256 = place
-    with open(fetch_into(Path(path), sha256), "rb") as stream:
-        stream.seek(offset)
-        data = stream.read(size)
-    if len(data) != size:
-        raise InputError(f"{path} is torn: it ends before byte {offset + size:,}")
-    return data
+    if is_address(json_file):
+        folder, _, file = json_file.rpartition("/")
+        json_file = str(fetch_into(local_folder(folder) / file))
+    if is_address(image_root):
+        image_root = str(local_folder(image_root))
+        fetch_into(Path(image_root, INDEX))
+    return json_file, image_root
 
 
 def fetch_into(file: Path, sha256: str | None = None) -> Path:
