@@ -2,11 +2,11 @@
 
 from omegaconf import DictConfig
 
-from pose_project.modeling import (
+from pose_project.extras.refined_heads.keypoint_heads import (
     GlobalContextKeypointHead,
     LikelihoodKeypointHead,
-    PoseROIHeads,
 )
+from pose_project.modeling import PoseROIHeads
 from pose_project.structures import COCO_PERSON
 
 from .mask_head import add_masks

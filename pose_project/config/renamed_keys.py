@@ -10,8 +10,13 @@ logger = logging.getLogger(__name__)
 
 RENAMED = {"train.inference.answers": "train.inference.test_time"}
 """The name that a key had, and the one it has; all keys below it move along."""
+_HEADS = "pose_project.extras.refined_heads.keypoint_heads"
 MOVED = {
     "pose_project.modeling.svd.": "pose_project.extras.svd.low_rank.",
+    "pose_project.modeling.LikelihoodKeypointHead": f"{_HEADS}.LikelihoodKeypointHead",
+    "pose_project.modeling.likelihood_head.": f"{_HEADS}.",
+    "pose_project.modeling.GlobalContextKeypointHead": f"{_HEADS}.GlobalContextKeypointHead",
+    "pose_project.modeling.global_context_head.": f"{_HEADS}.",
 }
 """Where the beginning of a ``_target_`` was, and where it is."""
 

@@ -5,15 +5,11 @@ Importing this registers the heads in Detectron2's registries.
 
 from pose_project.modeling.backbone import make_resnet_stages
 from pose_project.modeling.decoding import decode_heatmaps
-from pose_project.modeling.global_context_head import GlobalContextKeypointHead
 from pose_project.modeling.keypoint_head import SpatialSoftmaxKeypointHead, add_pose_config
-from pose_project.modeling.likelihood_head import LikelihoodKeypointHead
 from pose_project.modeling.losses import encode_keypoints, keypoint_loss
 from pose_project.modeling.roi_heads import PoseROIHeads
 
 __all__ = [
-    "GlobalContextKeypointHead",
-    "LikelihoodKeypointHead",
     "PoseROIHeads",
     "SpatialSoftmaxKeypointHead",
     "add_pose_config",

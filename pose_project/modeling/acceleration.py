@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from pose_project.config.settings import read_settings, setting
-from pose_project.modeling.likelihood_head import LikelihoodKeypointHead
-from pose_project.modeling.person_score import PersonScore
+from pose_project.modeling.keypoint_predictions import KeypointPredictions
 from pose_project.modeling.pooling import use_channels_last_pooling
 from pose_project.modeling.precision import named_dtype
 from pose_project.modeling.test_time import TestTimeModel, TestTimeSettings
@@ -155,15 +154,18 @@ class _InFloat32(nn.Module):
 
 
 def _keep_outputs_in_float32(model: nn.Module) -> None:
-    for head in list(model.modules()):
-        if isinstance(head, FastRCNNOutputLayers):
-            head.cls_score, head.bbox_pred = _InFloat32(head.cls_score), _InFloat32(head.bbox_pred)
-        elif isinstance(head, KRCNNConvDeconvUpsampleHead):
-            head.score_lowres = _InFloat32(head.score_lowres)
-        elif isinstance(head, LikelihoodKeypointHead):
-            head.coordinates = _InFloat32(head.coordinates)
-        elif isinstance(head, PersonScore):
-            head.hidden, head.oks = _InFloat32(head.hidden), _InFloat32(head.oks)
+    for part in list(model.modules()):
+        for name in _last_layers(part):
+            setattr(part, name, _InFloat32(getattr(part, name)))
+
+
+def _last_layers(part: nn.Module) -> tuple[str, ...]:
+    """Return the names of a part's layers that give results; ours say them themselves."""
+    if isinstance(part, FastRCNNOutputLayers):
+        return ("cls_score", "bbox_pred")
+    if isinstance(part, KRCNNConvDeconvUpsampleHead):
+        return ("score_lowres",)
+    return getattr(part, "last_layers", ())
 
 
 def _store_weights_as(model: nn.Module, dtype: torch.dtype) -> None:
@@ -178,7 +180,7 @@ def _store_weights_as(model: nn.Module, dtype: torch.dtype) -> None:
 
 def _compile_heads(model: nn.Module) -> None:
     for part in list(model.modules()):
-        if isinstance(part, (KRCNNConvDeconvUpsampleHead, LikelihoodKeypointHead)):
+        if isinstance(part, (KRCNNConvDeconvUpsampleHead, KeypointPredictions)):
             part.layers = torch.compile(part.layers, dynamic=True)
         elif isinstance(part, (StandardRPNHead, FastRCNNConvFCHead)):
             part.compile(dynamic=True)

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from pose_project.modeling.decoding import decode_heatmaps
 from pose_project.modeling.keypoint_predictions import KeypointPredictions, LabelledPeople
-from pose_project.modeling.losses import encode_keypoints, expected_oks_loss, keypoint_loss
+from pose_project.modeling.losses import encode_keypoints, keypoint_loss
 from pose_project.modeling.spatial_softmax import SpatialSoftmax
 from pose_project.modeling.subpixel import refine_by_taylor
+from pose_project.utils.extras import find_in_extras, need_extra
 
 
 @ROI_KEYPOINT_HEAD_REGISTRY.register()
@@ -43,10 +44,11 @@ class SpatialSoftmaxKeypointHead(KeypointPredictions, KRCNNConvDeconvUpsampleHea
         keep_heatmaps: put ``pred_keypoint_heatmaps`` (R, K, S, S) on the predictions.
         topk_per_image: predict keypoints only for so many instances of each class in a photo, the
             best by score; the others' are zeros, with a score of 0. COCO scores 20. None: for all.
-        oks_sigmas: (K,) COCO's constants; the two weights below need them.
-        oks_loss_weight: factor of ``loss_keypoint_oks``, see ``expected_oks_loss``; 0: without.
+        oks_sigmas: (K,) COCO's constants; the two weights below need them, and the extra
+            ``refined_heads``.
+        oks_loss_weight: factor of ``loss_keypoint_oks``; 0: without.
         score_loss_weight: factor of ``loss_person_score``. Above 0 a branch learns the OKS of each
-            person, by which scores are multiplied, see ``PersonScore``.
+            person, by which scores are multiplied.
 
     Raises:
         ValueError: if ``up_scale`` is neither 1 nor 2, ``topk_per_image`` is below 1, or
@@ -116,10 +118,13 @@ class SpatialSoftmaxKeypointHead(KeypointPredictions, KRCNNConvDeconvUpsampleHea
         loss = keypoint_loss(outputs, targets, valid, normalizer)
         losses = {"loss_keypoint": self.loss_weight * loss}
         if self.oks_loss_weight:
+            more = need_extra("refined_heads.oks_loss", "oks_loss_weight needs")
             softmax = self.distribution(outputs, people.regions)
             sigmas = outputs.new_tensor(self.oks_sigmas, dtype=people.areas.dtype)
             normalizer = self.normalizer(people.labelled, people.num_images)
-            loss = expected_oks_loss(softmax, people.keypoints, sigmas, people.areas, normalizer)
+            loss = more.expected_oks_loss(
+                softmax, people.keypoints, sigmas, people.areas, normalizer
+            )
             losses["loss_keypoint_oks"] = self.oks_loss_weight * loss
         return losses
 
@@ -145,7 +150,11 @@ class SpatialSoftmaxKeypointHead(KeypointPredictions, KRCNNConvDeconvUpsampleHea
 
 
 def add_pose_config(cfg: CfgNode) -> None:
-    """Add this project's keys to a yacs config, with the values that change nothing."""
+    """Add this project's keys to a yacs config, with the values that change nothing.
+
+    The heads of extras are then in Detectron2's registries, too.
+    """
+    find_in_extras("keypoint_heads")
     cfg.MODEL.ROI_KEYPOINT_HEAD.UP_SCALE = 2
     cfg.MODEL.ROI_KEYPOINT_HEAD.REGION_SCALE = 1.0
     cfg.MODEL.ROI_MASK_HEAD.ONLY_TEACHES = False

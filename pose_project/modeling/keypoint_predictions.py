@@ -6,17 +6,36 @@ Legend: R instances of all images, K keypoints.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from typing import Protocol
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 from detectron2.structures import Instances
 from detectron2.utils import comm
 from torch import Tensor
 
-from pose_project.modeling.person_score import PersonScore, PointDistribution, person_oks
 from pose_project.modeling.regions import enlarge
 from pose_project.structures.oks import AREA_SHARE
+from pose_project.utils.extras import need_extra
+
+
+class PointDistribution(Protocol):
+    """Where a head thinks that each of (R, K) keypoints is; continuous coordinates, pixels."""
+
+    def most_likely(self) -> Tensor:
+        """Return (R, K, 2) as (x, y)."""
+
+    def variances(self) -> Tensor:
+        """Return (R, K, 2) along x and y in px^2."""
+
+    def covariances(self) -> Tensor:
+        """Return (R, K, 2, 2) in px^2."""
+
+    def probability_within(self, points: Tensor, radii: Tensor) -> Tensor:
+        """Return (R, K) probabilities of lying within (R, K) pixels of (R, K, 2) points."""
+
+    def expected_similarity(self, points: Tensor, sigmas: Tensor, areas: Tensor) -> Tensor:
+        """Return (R, K) expectations of OKS's term for points, (K,) sigmas and (R,) areas."""
 
 
 class KeypointPredictions(ABC):
@@ -48,7 +67,10 @@ class KeypointPredictions(ABC):
         self.topk_per_image = topk_per_image
         self.keep_heatmaps = keep_heatmaps
         self.score_loss_weight = score_loss_weight
-        self.person_score = PersonScore(oks_sigmas) if score_loss_weight else None
+        self.person_score = None
+        if score_loss_weight:
+            learned = need_extra("refined_heads.person_score", "score_loss_weight needs")
+            self.person_score = learned.PersonScore(oks_sigmas)
         self.decoder: Decoder = decode_keypoints
 
     @abstractmethod
@@ -97,7 +119,8 @@ class KeypointPredictions(ABC):
         people = LabelledPeople(instances, self.num_keypoints)
         losses = self.losses(outputs, people)
         if self.person_score is not None:
-            losses["loss_person_score"] = self._score_loss(outputs, people)
+            loss = self.person_score.loss(self, outputs, people)
+            losses["loss_person_score"] = self.score_loss_weight * loss
         return losses
 
     def normalizer(self, valid: Tensor, num_images: int) -> Tensor | float:
@@ -105,19 +128,6 @@ class KeypointPredictions(ABC):
         if self.loss_normalizer == "visible":
             return mean_count_over_processes(valid.sum())
         return self.loss_normalizer * num_images
-
-    def _score_loss(self, outputs: Tensor, people: "LabelledPeople") -> Tensor:
-        """Return the weighted cross-entropy between the OKS that is predicted and that there is."""
-        distribution = self.distribution(outputs.detach(), people.regions)
-        sigmas = self.person_score.sigmas
-        truth = person_oks(
-            distribution.most_likely(), people.keypoints, sigmas, people.areas
-        ).detach()
-        logits = self.person_score(distribution, self.areas_in(people.regions))
-        counted = people.labelled.any(dim=1)
-        losses = F.binary_cross_entropy_with_logits(logits.float(), truth, reduction="none")
-        total = losses.where(counted, 0).sum()
-        return self.score_loss_weight * total / mean_count_over_processes(counted.sum())
 
     def areas_in(self, regions: Tensor) -> Tensor:
         """Return (R,) the area that the person in a region is taken to have, px^2."""
@@ -161,7 +171,7 @@ class KeypointPredictions(ABC):
         regions = enlarge(boxes, self.region_scale)
         fields = dict(self.decoder(self, outputs, regions))
         if self.person_score is not None:
-            fields["pred_oks"] = self.predict_oks(outputs, regions)
+            fields["pred_oks"] = self.person_score.predict(self, outputs, regions)
         if self.keep_heatmaps:
             fields["pred_keypoint_heatmaps"] = outputs.detach()
         counts = [len(each) for each in instances]
@@ -169,12 +179,6 @@ class KeypointPredictions(ABC):
             on_boxes = values.to(boxes.device)
             for each, own in zip(instances, on_boxes.split(counts), strict=True):
                 each.set(name, own)
-
-    def predict_oks(self, outputs: Tensor, regions: Tensor) -> Tensor:
-        """Return (R,) the OKS that the learned score expects, in 0..1."""
-        regions = regions.to(outputs.device, non_blocking=True)
-        distribution = self.distribution(outputs, regions)
-        return self.person_score(distribution, self.areas_in(regions)).float().sigmoid()
 
 
 Decoder = Callable[[KeypointPredictions, Tensor, Tensor], Mapping[str, Tensor]]

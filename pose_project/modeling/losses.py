@@ -7,8 +7,6 @@ S x S heatmap stretched over a box). R instances, K keypoints.
 import torch.nn.functional as F
 from torch import Tensor
 
-from pose_project.modeling.spatial_softmax import SpatialSoftmax
-
 _IGNORED = -100
 
 
@@ -66,30 +64,3 @@ def keypoint_loss(
         targets = targets.where(valid, _IGNORED).flatten()
     losses = F.cross_entropy(logits.float(), targets, reduction="sum", ignore_index=_IGNORED)
     return losses / normalizer
-
-
-def expected_oks_loss(
-    softmax: SpatialSoftmax,
-    keypoints: Tensor,
-    sigmas: Tensor,
-    areas: Tensor,
-    normalizer: Tensor | float,
-) -> Tensor:
-    """Return the summed 1 - E[OKS's term] of the labelled keypoints, divided by ``normalizer``.
-
-    The expectation is over the cells, of a point drawn from the softmax. Unlike the cross-entropy
-    it tells a near miss from a far one, by the measure that scores, and it sees keypoints outside
-    of the region, whose nearest cells it asks for.
-
-    Args:
-        softmax: of the (R, K, S, S) heatmaps.
-        keypoints: (R, K, 3) as (x, y, v), in the space of the regions.
-        sigmas: (K,) COCO's constants.
-        areas: (R,) of the people, px^2.
-        normalizer: positive number.
-
-    Returns:
-        Scalar float32, >= 0.
-    """
-    expected = softmax.expected_similarity(keypoints[..., :2], sigmas, areas.clamp(min=1))
-    return (1 - expected).where(keypoints[..., 2] > 0, 0).sum() / normalizer

@@ -8,7 +8,8 @@ from helpers.annotations import person
 from PIL import Image
 
 from benchmarks import refined, region_page
-from pose_project.modeling import LikelihoodKeypointHead, PoseROIHeads
+from pose_project.extras.refined_heads.likelihood_head import LikelihoodKeypointHead
+from pose_project.modeling import PoseROIHeads
 
 
 def record(case: str, seed: int, box: float, learned: float | None) -> dict:

@@ -52,6 +52,21 @@ def test_a_call_takes_the_arguments_it_was_saved_with(target):
     inspect.signature(called).bind_partial(**dict.fromkeys(CALLS[target]))
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        "pose_project.modeling.LikelihoodKeypointHead",
+        "pose_project.modeling.likelihood_head.LikelihoodKeypointHead",
+        "pose_project.modeling.GlobalContextKeypointHead",
+        "pose_project.modeling.global_context_head.GlobalContextKeypointHead",
+    ],
+)
+def test_what_is_an_extra_now_is_found(target):
+    found = locate(renamed_keys.move_targets({"_target_": target})["_target_"])
+    assert found.__name__ == target.rpartition(".")[2]
+    assert found.__module__.startswith("pose_project.extras.")
+
+
 def test_a_class_that_moved_is_found(tmp_path):
     content = yaml.safe_load(SAVED.read_text())
     content["model"]["roi_heads"]["box_head"] = {

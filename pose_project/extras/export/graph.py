@@ -194,8 +194,8 @@ class PoseGraph(nn.Module):
         outputs = head.layers(_pool(self.keypoint_pooler, maps, regions))
         is_heatmap = isinstance(head, KRCNNConvDeconvUpsampleHead)
         points = (decode_in_graph if is_heatmap else head.points)(outputs, regions)
-        has_score = getattr(head, "person_score", None) is not None
-        return points, head.predict_oks(outputs, regions) if has_score else None
+        score = getattr(head, "person_score", None)
+        return points, None if score is None else score.predict(head, outputs, regions)
 
 
 def check_exportable(model: nn.Module) -> None:

@@ -4,21 +4,28 @@ import math
 
 import pytest
 import torch
+from detectron2.config import get_cfg
 from detectron2.layers import ShapeSpec
+from detectron2.modeling.roi_heads.keypoint_head import build_keypoint_head
 from detectron2.structures import Boxes, Instances, Keypoints
 from torch import nn
 
-from pose_project.modeling import (
+from pose_project.extras.refined_heads.global_context_head import (
+    CellAttention,
     GlobalContextKeypointHead,
-    LikelihoodKeypointHead,
-    SpatialSoftmaxKeypointHead,
 )
-from pose_project.modeling.global_context_head import CellAttention
-from pose_project.modeling.likelihood_head import ErrorFlow, ScaledPoints
-from pose_project.modeling.losses import expected_oks_loss
-from pose_project.modeling.person_score import PersonScore, person_oks
+from pose_project.extras.refined_heads.likelihood_head import (
+    ErrorFlow,
+    LikelihoodKeypointHead,
+    ScaledPoints,
+)
+from pose_project.extras.refined_heads.oks_loss import expected_oks_loss
+from pose_project.extras.refined_heads.person_score import PersonScore, person_oks
+from pose_project.modeling import SpatialSoftmaxKeypointHead, add_pose_config
 from pose_project.modeling.spatial_softmax import SpatialSoftmax
 from pose_project.structures import COCO_PERSON
+from pose_project.utils import extras
+from pose_project.utils.errors import InputError
 
 SHAPE = ShapeSpec(channels=8, height=14, width=14)
 SIGMAS = list(COCO_PERSON.oks_sigmas)
@@ -88,8 +95,8 @@ def test_people_are_ranked_by_the_learned_score(name):
     before = [each.scores.clone() for each in photos]
     features = 3 * torch.randn(6, 8, 14, 14)
     with torch.no_grad():
-        oks = head.predict_oks(
-            head.layers(features), torch.cat([each.pred_boxes.tensor for each in photos])
+        oks = head.person_score.predict(
+            head, head.layers(features), torch.cat([each.pred_boxes.tensor for each in photos])
         )
         found = head(features, photos)
     expected = (before[0] * oks[:5]).sort(descending=True).values
@@ -258,3 +265,21 @@ def test_a_likelihood_head_learns_where_keypoints_are():
     truth = people[0].gt_keypoints.tensor[..., :2]
     centre = torch.tensor([35.0, 60.0])
     assert (points[..., :2] - truth).norm(dim=2).mean() < (truth - centre).norm(dim=2).mean() / 3
+
+
+@pytest.mark.parametrize("name", ["GlobalContextKeypointHead", "LikelihoodKeypointHead"])
+def test_by_name_from_a_yacs_config(name):
+    cfg = get_cfg()
+    add_pose_config(cfg)
+    cfg.MODEL.ROI_KEYPOINT_HEAD.NAME = name
+    cfg.MODEL.ROI_KEYPOINT_HEAD.CONV_DIMS = (16, 16)
+    assert type(build_keypoint_head(cfg, SHAPE)).__name__ == name
+
+
+def test_without_the_extra_its_switches_say_what_is_missing(monkeypatch):
+    monkeypatch.setattr(extras, "EXTRAS", "pose_project.nothing")
+    with pytest.raises(InputError, match="^score_loss_weight needs pose_project/extras/refined_"):
+        make_head("softmax")
+    head = make_head("softmax", score_loss_weight=0.0)
+    with pytest.raises(InputError, match="^oks_loss_weight needs pose_project/extras/refined_h"):
+        head(torch.randn(2, 8, 14, 14), [labelled(2)])

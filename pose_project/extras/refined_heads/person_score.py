@@ -8,32 +8,19 @@ Legend: R people, K keypoints.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pose_project.modeling.keypoint_predictions import (
+    KeypointPredictions,
+    LabelledPeople,
+    PointDistribution,
+    mean_count_over_processes,
+)
+
 _SMALLEST = 1e-6
-
-
-class PointDistribution(Protocol):
-    """Where a head thinks that each of (R, K) keypoints is; continuous coordinates, pixels."""
-
-    def most_likely(self) -> Tensor:
-        """Return (R, K, 2) as (x, y)."""
-
-    def variances(self) -> Tensor:
-        """Return (R, K, 2) along x and y in px^2."""
-
-    def covariances(self) -> Tensor:
-        """Return (R, K, 2, 2) in px^2."""
-
-    def probability_within(self, points: Tensor, radii: Tensor) -> Tensor:
-        """Return (R, K) probabilities of lying within (R, K) pixels of (R, K, 2) points."""
-
-    def expected_similarity(self, points: Tensor, sigmas: Tensor, areas: Tensor) -> Tensor:
-        """Return (R, K) expectations of OKS's term for points, (K,) sigmas and (R,) areas."""
 
 
 class PersonScore(nn.Module):
@@ -46,6 +33,8 @@ class PersonScore(nn.Module):
         oks_sigmas: (K,) COCO's constants.
         width: of the hidden layer.
     """
+
+    last_layers = ("hidden", "oks")
 
     def __init__(self, oks_sigmas: Sequence[float], width: int = 64) -> None:
         super().__init__()
@@ -65,6 +54,29 @@ class PersonScore(nn.Module):
         relative = distribution.variances().sum(dim=2) / areas.clamp(min=1)[:, None]
         told = torch.cat([expected, relative.clamp(min=_SMALLEST).log()], dim=1)
         return self.oks(F.relu(self.hidden(told)))[:, 0]
+
+    def predict(self, head: KeypointPredictions, outputs: Tensor, regions: Tensor) -> Tensor:
+        """Return (R,) the OKS to be expected, in 0..1.
+
+        Args:
+            head: whose outputs they are.
+            outputs: of its layers, R first.
+            regions: (R, 4) XYXY_ABS, pixels, on the outputs' device or on the host.
+        """
+        regions = regions.to(outputs.device, non_blocking=True)
+        distribution = head.distribution(outputs, regions)
+        return self(distribution, head.areas_in(regions)).float().sigmoid()
+
+    def loss(self, head: KeypointPredictions, outputs: Tensor, people: LabelledPeople) -> Tensor:
+        """Return the cross-entropy between the OKS that is predicted and that there is."""
+        distribution = head.distribution(outputs.detach(), people.regions)
+        truth = person_oks(
+            distribution.most_likely(), people.keypoints, self.sigmas, people.areas
+        ).detach()
+        logits = self(distribution, head.areas_in(people.regions))
+        counted = people.labelled.any(dim=1)
+        losses = F.binary_cross_entropy_with_logits(logits.float(), truth, reduction="none")
+        return losses.where(counted, 0).sum() / mean_count_over_processes(counted.sum())
 
 
 def person_oks(points: Tensor, keypoints: Tensor, sigmas: Tensor, areas: Tensor) -> Tensor:

@@ -115,6 +115,7 @@ class LikelihoodKeypointHead(KeypointPredictions, BaseKeypointRCNNHead, nn.Seque
     """
 
     only_in_training = ("flow",)
+    last_layers = ("coordinates",)
 
     @configurable
     def __init__(
