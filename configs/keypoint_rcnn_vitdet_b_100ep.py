@@ -7,7 +7,7 @@ from detectron2.model_zoo import get_config
 from detectron2.solver.build import get_default_optimizer_params
 
 from pose_project.engine import WarmupMultiStep
-from pose_project.modeling.vit import make_layer_norm, make_lr_decay
+from pose_project.extras.other_models.vit import make_layer_norm, make_lr_decay
 
 from .common.data import dataloader
 from .common.model import model

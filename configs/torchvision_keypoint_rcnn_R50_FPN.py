@@ -8,11 +8,11 @@ detections, box deltas, padding to multiples of 32, decoding of heatmaps. The th
 
 from detectron2.config import LazyCall as L
 
-from pose_project.data.resizing import BilinearResize
-from pose_project.modeling.torchvision_rcnn import (
+from pose_project.extras.other_models.torchvision_rcnn import (
     TorchvisionAnchorGenerator,
     TorchvisionOutputLayers,
 )
+from pose_project.extras.other_models.torchvision_resize import BilinearResize
 
 # torchvision's recipe, references/detection/README.md
 from .keypoint_rcnn_R50_FPN_46ep import dataloader, lr_multiplier, model, optimizer, train

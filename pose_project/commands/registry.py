@@ -77,7 +77,7 @@ _COMMANDS = (
     Command("compress-svd", f"{EXTRAS}.svd.command", "a faster box head by truncated SVD"),
     Command(
         "setup",
-        "pose_project.commands.setup",
+        f"{EXTRAS}.environment.command",
         "make an environment with everything in it",
         is_bare=True,
     ),

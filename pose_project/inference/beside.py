@@ -17,9 +17,9 @@ from pose_project.inference.outputs import ImageIds, coco_content
 from pose_project.inference.predictor import PosePredictor
 from pose_project.inference.run import Drawing, check_videos, predict_sources
 from pose_project.inference.sources import Source
-from pose_project.inference.window import Window
 from pose_project.structures.poses import Poses
 from pose_project.utils.errors import InputError
+from pose_project.utils.extras import need_extra
 from pose_project.utils.files import write_text_atomic
 
 _HEADERS = ("person", "score", "keypoints", "x0", "y0", "x1", "y1")
@@ -77,7 +77,7 @@ def predict_beside(
         InputError: if the model does not fit, or no file could be read.
     """
     check_videos(sources)
-    window = Window() if beside.shown else None
+    window = need_extra("window.opencv_window", "--show needs").Window() if beside.shown else None
     predictor = PosePredictor(cfg, weights)
     drawing = Drawing(
         predictor.schema, beside.score_threshold, beside.keypoint_threshold, window=window

@@ -18,7 +18,6 @@ from pose_project.inference.finished_parts import Part
 from pose_project.inference.image_poses import draw_poses
 from pose_project.inference.predictor import PosePredictor
 from pose_project.inference.sources import Source
-from pose_project.inference.window import Window
 from pose_project.structures import KeypointSchema
 from pose_project.structures.poses import Poses
 from pose_project.utils.errors import UnreadablePhotoError
@@ -26,6 +25,13 @@ from pose_project.utils.extras import find_extra, need_extra
 from pose_project.utils.files import atomic_path, remove_leftovers
 
 _T = TypeVar("_T")
+
+
+class Window(Protocol):
+    """Shows what is drawn."""
+
+    def show(self, picture_bgr: np.ndarray, seconds: float | None) -> None:
+        """Show an (H, W, 3) picture; ``seconds`` of a video's frame, None for a photo."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from pose_project.config.settings import read_settings, setting
 from pose_project.modeling.keypoint_predictions import KeypointPredictions
-from pose_project.modeling.pooling import use_channels_last_pooling
 from pose_project.modeling.precision import named_dtype
 from pose_project.modeling.test_time import TestTimeModel, TestTimeSettings
 from pose_project.structures import KeypointSchema
@@ -136,9 +135,10 @@ def _cudnn_autotune_off() -> Iterator[None]:
 def to_channels_last(model: nn.Module) -> None:
     """Let a model on its device compute with channels last in memory, in place; it still trains."""
     model.to(memory_format=torch.channels_last)
-    if next(model.parameters()).device.type == "cpu":
-        # on a GPU torchvision's kernel is fast, and takes the other layout
-        use_channels_last_pooling(model)
+    is_on_cpu = next(model.parameters()).device.type == "cpu"
+    # on a GPU torchvision's kernel is fast, and takes the other layout
+    if is_on_cpu and (cpu := find_extra("cpu_inference.pooling")):
+        cpu.use_channels_last_pooling(model)
 
 
 class _InFloat32(nn.Module):

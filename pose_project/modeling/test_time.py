@@ -10,10 +10,9 @@ from torch import Tensor, nn
 
 from pose_project.config.settings import setting
 from pose_project.modeling.keypoint_predictions import KeypointPredictions
-from pose_project.modeling.multi_view import MultiViewRCNN
-from pose_project.modeling.oks_nms import oks_nms
 from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
+from pose_project.utils.extras import need_extra
 
 
 @dataclass
@@ -68,7 +67,8 @@ class TestTimeModel(nn.Module):
         settings: what to do.
 
     Raises:
-        InputError: if ``rescore`` is set for a model that has learned a score.
+        InputError: if ``rescore`` is set for a model that has learned a score, or what is asked for
+            needs an extra that was removed.
     """
 
     __test__ = False
@@ -87,8 +87,12 @@ class TestTimeModel(nn.Module):
         model.roi_heads.keypoint_head.decoder = KeypointDecoder(schema, settings)
         self.schema, self.settings = schema, settings
         if settings.flip or settings.scales:
-            model = MultiViewRCNN(model, schema, settings.flip, settings.scales)
+            views = need_extra("test_time.multi_view", "flip and scales need")
+            model = views.MultiViewRCNN(model, schema, settings.flip, settings.scales)
         self.model = model
+        self.suppress = None
+        if settings.oks_nms:
+            self.suppress = need_extra("test_time.oks_nms", "oks_nms needs").oks_nms
 
     def forward(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return what the model returns, the best first; see the class for what is added."""
@@ -102,8 +106,8 @@ class TestTimeModel(nn.Module):
                     [new_width / width, new_height / height]
                 )
                 instances.pred_keypoint_covs *= factors[:, None] * factors
-            if self.settings.oks_nms:
-                instances = instances[oks_nms(instances, self.schema, self.settings.oks_nms)]
+            if self.suppress:
+                instances = instances[self.suppress(instances, self.schema, self.settings.oks_nms)]
             output["instances"] = instances
         return outputs
 

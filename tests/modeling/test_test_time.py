@@ -11,8 +11,8 @@ from detectron2.structures import Boxes, Instances
 from helpers.refined import HEADS, make_refined
 
 from pose_project.engine import PoseTrainer, load_config
+from pose_project.extras.test_time.multi_view import MultiViewRCNN
 from pose_project.modeling.acceleration import inference_model
-from pose_project.modeling.multi_view import MultiViewRCNN
 from pose_project.structures import COCO_PERSON
 from pose_project.utils.errors import InputError
 

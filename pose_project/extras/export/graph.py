@@ -30,8 +30,8 @@ from pose_project.modeling.acceleration import fold_batchnorms
 from pose_project.modeling.keypoint_predictions import KeypointPredictions
 from pose_project.modeling.regions import enlarge, region_scale_of
 from pose_project.modeling.roi_heads import PoseROIHeads, predicts_masks
-from pose_project.modeling.torchvision_rcnn import TorchvisionOutputLayers
 from pose_project.utils.errors import InputError
+from pose_project.utils.extras import find_extra
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +154,7 @@ class PoseGraph(nn.Module):
         boxes = _clip(boxes.unflatten(1, (-1, 4)), size_whwh)
         boxes = boxes.expand(-1, predictor.num_classes, 4)
         is_person = scores > predictor.test_score_thresh
-        if isinstance(predictor, TorchvisionOutputLayers):
+        if hasattr(predictor, "smallest_side"):  # torchvision's
             sides = boxes[..., 2:] - boxes[..., :2]
             is_person = is_person & (sides >= predictor.smallest_side).all(dim=2)
         proposal, classes = is_person.nonzero().unbind(dim=1)
@@ -213,7 +213,9 @@ def check_exportable(model: nn.Module) -> None:
     known = (KRCNNConvDeconvUpsampleHead, KeypointPredictions)
     if not isinstance(getattr(heads, "keypoint_head", None), known):
         raise InputError("the model has no keypoint head; only keypoint models can be exported")
-    if type(heads.box_predictor) not in (FastRCNNOutputLayers, TorchvisionOutputLayers):
+    torchvision = find_extra("other_models.torchvision_rcnn")
+    known = (FastRCNNOutputLayers, torchvision and torchvision.TorchvisionOutputLayers)
+    if type(heads.box_predictor) not in known:
         raise InputError(f"a {type(heads.box_predictor).__name__} cannot be exported")
     for pooler in (heads.box_pooler, heads.keypoint_pooler):
         if not all(type(each) is ROIAlign for each in pooler.level_poolers):

@@ -10,9 +10,9 @@ from detectron2.data import transforms as T
 from PIL import Image
 from torch import Tensor
 
-from pose_project.data.resizing import BilinearResize
 from pose_project.extras.export.pillow_resize import divide, pillow_resize
 from pose_project.utils.errors import InputError
+from pose_project.utils.extras import find_extra
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class ResizeRule:
             InputError: if it does anything but resize once, to a fixed length, bilinearly.
         """
         kinds = [type(each) for each in augmentations]
-        if kinds == [BilinearResize]:
+        torchvision = find_extra("other_models.torchvision_resize")
+        if torchvision and kinds == [torchvision.BilinearResize]:
             (resize,) = augmentations
             lengths, antialias = set(resize.short_edge_lengths.tolist()), False
         elif kinds == [T.ResizeShortestEdge] and augmentations[0].interp == Image.BILINEAR:

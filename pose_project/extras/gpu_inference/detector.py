@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from pose_project.extras.gpu_inference.parallel_nms import suppress
 from pose_project.modeling.roi_heads import PoseROIHeads
-from pose_project.modeling.torchvision_rcnn import TorchvisionOutputLayers
+from pose_project.utils.extras import find_extra
 
 _NONE = -torch.inf  # the score of a place without a box
 _MOST_SIZES = 32  # of photos, whose anchors are kept
@@ -34,8 +34,10 @@ def has_fixed_shape(model: nn.Module) -> bool:
     if type(rpn) is not RPN or type(heads) not in (StandardROIHeads, PoseROIHeads):
         return False
     predictor = heads.box_predictor
+    torchvision = find_extra("other_models.torchvision_rcnn")
     return (
-        type(predictor) in (FastRCNNOutputLayers, TorchvisionOutputLayers)
+        type(predictor)
+        in (FastRCNNOutputLayers, torchvision and torchvision.TorchvisionOutputLayers)
         and predictor.test_topk_per_image >= 0
         and not getattr(predictor, "use_sigmoid_ce", False)
         and isinstance(heads.box_pooler, ROIPooler)
@@ -166,7 +168,7 @@ class FixedShapeDetector:
         scores = scores[..., :-1]
         boxes = _clip(boxes, sizes_whwh[:, None, None])
         is_candidate = (is_finite & is_proposal)[..., None] & (scores > predictor.test_score_thresh)
-        if isinstance(predictor, TorchvisionOutputLayers):
+        if hasattr(predictor, "smallest_side"):  # torchvision's
             is_candidate = is_candidate & _has_sides_from(boxes, predictor.smallest_side)
         scores = scores.masked_fill(~is_candidate, _NONE)
         boxes = boxes.expand(*scores.shape, 4)

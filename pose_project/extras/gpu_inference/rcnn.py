@@ -16,7 +16,7 @@ from pose_project.extras.gpu_inference.detector import (
     read_people,
 )
 from pose_project.modeling.keypoint_predictions import KeypointPredictions
-from pose_project.modeling.multi_view import detect, preprocess
+from pose_project.modeling.rcnn_steps import detect, preprocess
 from pose_project.modeling.regions import enlarge, region_scale_of
 from pose_project.modeling.roi_heads import predicts_masks
 from pose_project.modeling.test_time import TestTimeModel

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pose_project.data.resizing import BilinearResize
 from pose_project.extras.export.pillow_resize import pillow_resize
 from pose_project.extras.export.resize_rule import ResizeRule
+from pose_project.extras.other_models.torchvision_resize import BilinearResize
 from pose_project.utils.errors import InputError
 
 

@@ -17,8 +17,8 @@ from pose_project.extras.gpu_inference import parallel_nms
 from pose_project.extras.gpu_inference.detector import FixedShapeDetector, has_fixed_shape
 from pose_project.extras.gpu_inference.parallel_nms import suppress
 from pose_project.extras.gpu_inference.rcnn import FixedShapeRCNN, sizes_whwh_of
+from pose_project.extras.test_time.multi_view import MultiViewRCNN, preprocess
 from pose_project.modeling.acceleration import FastInference
-from pose_project.modeling.multi_view import MultiViewRCNN, preprocess
 from pose_project.modeling.test_time import TestTimeModel, TestTimeSettings
 from pose_project.structures import COCO_PERSON
 

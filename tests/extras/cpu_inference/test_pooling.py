@@ -8,7 +8,10 @@ from detectron2.model_zoo import get_config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pose_project.modeling.pooling import ChannelsLastROIAlign, use_channels_last_pooling
+from pose_project.extras.cpu_inference.pooling import (
+    ChannelsLastROIAlign,
+    use_channels_last_pooling,
+)
 
 CHANNELS, HEIGHT, WIDTH, SCALE = 8, 20, 30, 1 / 8
 
@@ -59,7 +62,7 @@ def test_many_samples_are_taken_in_parts(monkeypatch):
     features, rois = make_features(), make_rois(40)
     layer = ChannelsLastROIAlign(7, SCALE, 0)
     whole = layer(features, rois)
-    monkeypatch.setattr("pose_project.modeling.pooling._MOST_WEIGHTS", 10)
+    monkeypatch.setattr("pose_project.extras.cpu_inference.pooling._MOST_WEIGHTS", 10)
     assert torch.equal(layer(features, rois), whole)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pose_project.utils.errors import InputError
 
-_ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[3]
 _VERSIONS = ((3, 11), (3, 13))
 
 

@@ -1,7 +1,7 @@
 import torch
 from detectron2.structures import Boxes, Instances
 
-from pose_project.modeling.oks_nms import oks_nms
+from pose_project.extras.test_time.oks_nms import oks_nms
 from pose_project.structures import COCO_PERSON, KeypointSchema, merge_schemas
 
 

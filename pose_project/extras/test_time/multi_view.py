@@ -15,10 +15,11 @@ from detectron2.structures import Boxes, ImageList, Instances
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pose_project.modeling.rcnn_steps import detect, preprocess
 from pose_project.modeling.regions import keypoint_regions
 from pose_project.structures import KeypointSchema
 from pose_project.utils.extras import find_extra
-from pose_project.utils.private_api import add_masks, find_boxes, to_original_size
+from pose_project.utils.private_api import add_masks, to_original_size
 
 
 @dataclass(frozen=True)
@@ -155,16 +156,3 @@ class MultiViewRCNN(nn.Module):
         if view.is_mirrored:
             outputs = heads.keypoint_head.mirrored(outputs, self.hflip_indices)
         return outputs
-
-
-def preprocess(model: nn.Module, batched_inputs: list[dict[str, Any]]) -> ImageList:
-    """Return the normalised and padded photos; the host goes on while they are copied."""
-    return model.preprocess_image(
-        [{"image": each["image"].to(model.device, non_blocking=True)} for each in batched_inputs]
-    )
-
-
-def detect(model: nn.Module, images: ImageList, features: dict[str, Tensor]) -> list[Instances]:
-    """Return the boxes of each photo as Detectron2 finds them."""
-    proposals, _ = model.proposal_generator(images, features, None)
-    return find_boxes(model.roi_heads, features, proposals)

@@ -7,7 +7,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.roi_heads import RoIHeads
 
-from pose_project.modeling.torchvision_rcnn import (
+from pose_project.extras.other_models.torchvision_rcnn import (
     TorchvisionAnchorGenerator,
     TorchvisionOutputLayers,
 )

@@ -9,7 +9,7 @@ from torchvision.models.detection.transform import (
     resize_keypoints,
 )
 
-from pose_project.data.resizing import BilinearResize
+from pose_project.extras.other_models.torchvision_resize import BilinearResize
 
 
 def photo(height: int, width: int) -> np.ndarray:

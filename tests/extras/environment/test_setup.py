@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from helpers.repository import ROOT
 
-from pose_project.commands.setup import check_python, python_of
+from pose_project.extras.environment.command import check_python, python_of
 from pose_project.utils.errors import InputError
 
 

@@ -1,0 +1,1 @@
+"""An environment with everything in it, made by one command; docs/install.md."""

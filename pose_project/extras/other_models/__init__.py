@@ -1,0 +1,1 @@
+"""Parts that Detectron2 has no option for, of torchvision's R-CNN and of ViTDet."""

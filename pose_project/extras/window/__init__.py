@@ -1,0 +1,1 @@
+"""A window that shows what is drawn: --show of the command predict."""
