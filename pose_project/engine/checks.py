@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from pose_project.config.building import build
-from pose_project.data import get_categories, get_schema
+from pose_project.data import get_schema
 from pose_project.evaluation import PoseEvaluator
 from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
@@ -62,22 +62,6 @@ def check_evaluation(
     else:
         check_fit(model, cfg.dataloader.test.dataset.names)
     return loader, evaluator
-
-
-def check_same_classes(categories: list[dict[str, Any]], dataset_name: str) -> None:
-    """Raise ``InputError`` unless a dataset numbers its classes as the model does.
-
-    An evaluation matches them by name; losses are computed by number.
-    """
-    trained, labelled = (
-        [str(each["name"]) for each in given]
-        for given in (categories, get_categories(dataset_name))
-    )
-    if len(trained) > 1 and trained != labelled:
-        raise InputError(
-            f"train.validation_loss needs the categories of training, in their order: "
-            f"{', '.join(trained)}; {dataset_name} has {', '.join(labelled)}"
-        )
 
 
 def _check_heads(

@@ -1,12 +1,10 @@
 """Which hooks a run has, and in which order they act on an iteration."""
 
-import copy
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from detectron2.config import instantiate
 from detectron2.engine import HookBase, hooks
 from detectron2.utils import comm
 from omegaconf import DictConfig
@@ -16,16 +14,13 @@ from pose_project.checkpoint import PoseCheckpointer
 from pose_project.data.loader import TrainLoader
 from pose_project.engine.hooks import (
     Checkpoints,
-    EarlyStopping,
     Evaluation,
     MetricsWriter,
     Progress,
     StopOnSignal,
-    ValidationLoss,
-    WeightAverage,
 )
 from pose_project.engine.hooks.saving import Results
-from pose_project.utils.extras import find_extra
+from pose_project.utils.extras import find_extra, need_extra
 
 
 def default_hooks(
@@ -54,19 +49,14 @@ def default_hooks(
     measuring: list[HookBase] = [hooks.IterationTimer(), hooks.LRScheduler()]
     average = None
     if train.ema_decay > 0:
-        average = WeightAverage(checkpointer.model, train.ema_decay, train.output_dir)
+        averaging = need_extra("training_hooks.averaging", "train.ema_decay needs")
+        average = averaging.WeightAverage(checkpointer.model, train.ema_decay, train.output_dir)
         measuring.append(average)
     if comm.is_main_process():
         measuring.append(Progress(train.log_period, per_epoch, loader.total_batch_size))
     if train.validation_loss:
-        measuring.append(
-            ValidationLoss(
-                checkpointer.model,
-                lambda: _labelled_test_loader(cfg),
-                eval_period,
-                train.seed,
-            )
-        )
+        losses = need_extra("training_hooks.validation_loss", "train.validation_loss needs")
+        measuring.append(losses.ValidationLoss(checkpointer.model, cfg, eval_period))
 
     averaged = None if average is None else average.average.module
     evaluation = Evaluation(
@@ -82,7 +72,8 @@ def default_hooks(
     if stall_watch := find_extra("stall_watch.hook"):
         ending.append(stall_watch.StallWatch(train.stall_timeout))
     if train.patience > 0:
-        ending.append(EarlyStopping(evaluation, checkpointer, train.patience))
+        stopping = need_extra("training_hooks.early_stopping", "train.patience needs")
+        ending.append(stopping.EarlyStopping(evaluation, checkpointer, train.patience))
     return measuring + writing + ending
 
 
@@ -93,9 +84,3 @@ def evaluation_period(train: DictConfig, iterations_per_epoch: int) -> int:
 
 def _period(iterations: int, epochs: float | None, iterations_per_epoch: int) -> int:
     return iterations if epochs is None else math.ceil(epochs * iterations_per_epoch)
-
-
-def _labelled_test_loader(cfg: DictConfig) -> Iterable[list[dict[str, Any]]]:
-    node = copy.deepcopy(cfg.dataloader)
-    node.test.mapper.is_train = True
-    return instantiate(node.test)

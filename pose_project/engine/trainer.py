@@ -34,7 +34,6 @@ from pose_project.engine.checks import (
     check_evaluation,
     check_fit,
     check_proposals,
-    check_same_classes,
 )
 from pose_project.engine.default_hooks import default_hooks, evaluation_period
 from pose_project.engine.launch import distribute, synchronise_buffers
@@ -42,7 +41,7 @@ from pose_project.engine.train_step import TrainStep
 from pose_project.modeling.acceleration import inference_dtype, inference_model
 from pose_project.modeling.build import build_model, resolve_device
 from pose_project.utils.errors import EarlyStop, InputError, NonFiniteLossError
-from pose_project.utils.extras import find_extra
+from pose_project.utils.extras import find_extra, need_extra
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +87,8 @@ class PoseTrainer(DefaultTrainer):
         )
         self._test_loader, self._evaluator = check_evaluation(cfg, model, self.categories)
         if train.validation_loss:
-            check_same_classes(self.categories, cfg.dataloader.test.dataset.names)
+            losses = need_extra("training_hooks.validation_loss", "train.validation_loss needs")
+            losses.check_same_classes(self.categories, cfg.dataloader.test.dataset.names)
         release_annotations()
         optimizer = self.build_optimizer(cfg, model)
         self._trainer = TrainStep(

@@ -8,8 +8,8 @@ import torch
 from detectron2.structures import Boxes, Instances
 
 from pose_project.data import get_categories, register_keypoint_dataset
-from pose_project.engine.checks import check_same_classes
 from pose_project.evaluation import PoseEvaluator
+from pose_project.extras.training_hooks.validation_loss import check_same_classes
 from pose_project.utils.errors import InputError
 
 MAN, DOG = ["head", "foot"], ["nose", "tail", "paw"]

@@ -1,18 +1,39 @@
 """The losses on the evaluation's images: does the model still generalise?"""
 
-from collections.abc import Callable, Iterable
+import copy
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from detectron2.config import instantiate
 from detectron2.engine import HookBase
 from detectron2.utils import comm
 from detectron2.utils.events import EventStorage
+from omegaconf import DictConfig
 from torch import nn
 
+from pose_project.data import get_categories
 from pose_project.data.loader import seeded
+from pose_project.utils.errors import InputError
 
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
+
+def check_same_classes(categories: list[dict[str, Any]], dataset_name: str) -> None:
+    """Raise ``InputError`` unless a dataset numbers its classes as the model does.
+
+    An evaluation matches them by name; losses are computed by number.
+    """
+    trained, labelled = (
+        [str(each["name"]) for each in given]
+        for given in (categories, get_categories(dataset_name))
+    )
+    if len(trained) > 1 and trained != labelled:
+        raise InputError(
+            f"train.validation_loss needs the categories of training, in their order: "
+            f"{', '.join(trained)}; {dataset_name} has {', '.join(labelled)}"
+        )
 
 
 class ValidationLoss(HookBase):
@@ -20,28 +41,22 @@ class ValidationLoss(HookBase):
 
     Args:
         model: the trained model, not wrapped; its weights and statistics are not changed.
-        build_loader: returns this process's share of the labelled images, in batches.
+        cfg: the whole config: images are those of ``dataloader.test``, and ``train.seed`` is that of
+            the sampling of proposals, which is the same at every evaluation.
         period: in iterations; 0 only after the last.
-        seed: of the sampling of proposals, which is the same at every evaluation.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        build_loader: Callable[[], Iterable[list[dict[str, Any]]]],
-        period: int,
-        seed: int,
-    ) -> None:
+    def __init__(self, model: nn.Module, cfg: DictConfig, period: int) -> None:
         self.model = model
-        self.build_loader = build_loader
+        self.cfg = cfg
         self.period = period
-        self.seed = seed
 
     def after_step(self) -> None:
         """Measure if it is time to."""
         done = self.trainer.iter + 1
         if done == self.trainer.max_iter or (self.period > 0 and done % self.period == 0):
-            losses = validation_losses(self.model, self.build_loader(), self.seed)
+            loader = _labelled_test_loader(self.cfg)
+            losses = validation_losses(self.model, loader, self.cfg.train.seed)
             named = {f"validation/{name}": value for name, value in losses.items()}
             self.trainer.storage.put_scalars(**named, smoothing_hint=False)
 
@@ -77,3 +92,9 @@ def validation_losses(
         dist.all_reduce(totals)
     means = (totals[:-1] / totals[-1]).tolist()
     return {**dict(zip(sums, means, strict=True)), "total_loss": sum(means)}
+
+
+def _labelled_test_loader(cfg: DictConfig) -> Iterable[list[dict[str, Any]]]:
+    node = copy.deepcopy(cfg.dataloader)
+    node.test.mapper.is_train = True
+    return instantiate(node.test)
