@@ -4,7 +4,7 @@ from detectron2.config import LazyCall as L
 from detectron2.data import transforms as T
 from omegaconf import DictConfig
 
-from pose_project.data.augmentation import Grey, InRGB, PersonCrop, RandomAffine, RandomBlur
+from pose_project.extras.augmentation import Grey, InRGB, PersonCrop, RandomAffine, RandomBlur
 
 
 def add_augmentations(dataloader: DictConfig, jitter_size_hw: tuple[int, int]) -> None:

@@ -15,6 +15,7 @@ MOVED = {
     "pose_project.modeling.svd.": "pose_project.extras.svd.low_rank.",
     "pose_project.modeling.torchvision_rcnn.": "pose_project.extras.other_models.torchvision_rcnn.",
     "pose_project.modeling.vit.": "pose_project.extras.other_models.vit.",
+    "pose_project.data.augmentation.": "pose_project.extras.augmentation.",
     "pose_project.data.resizing.": "pose_project.extras.other_models.torchvision_resize.",
     "pose_project.modeling.LikelihoodKeypointHead": f"{_HEADS}.LikelihoodKeypointHead",
     "pose_project.modeling.likelihood_head.": f"{_HEADS}.",

@@ -10,7 +10,7 @@ from fvcore.transforms.transform import CropTransform, HFlipTransform, PadTransf
 from helpers.annotations import person
 
 from pose_project.data import KeypointMapper, get_dataset_dicts, register_keypoint_dataset
-from pose_project.data.augmentation import AffineTransform
+from pose_project.extras.augmentation import AffineTransform
 from pose_project.structures import COCO_PERSON
 from pose_project.utils.errors import InputError
 

@@ -1,11 +1,1 @@
-"""What Detectron2's augmentations lack, and annotations that follow every one of them.
-
-All random numbers are drawn from NumPy's global state, as Detectron2's are: the loader sets it from
-(seed, position), so augmentation is a pure function of them.
-"""
-
-from pose_project.data.augmentation.affine import AffineTransform, RandomAffine
-from pose_project.data.augmentation.colour import Grey, InRGB, RandomBlur
-from pose_project.data.augmentation.person_crop import PersonCrop
-
-__all__ = ["AffineTransform", "Grey", "InRGB", "PersonCrop", "RandomAffine", "RandomBlur"]
+"""An image as augmentations see it, and what is left of polygons when they are cut."""

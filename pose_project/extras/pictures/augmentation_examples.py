@@ -6,9 +6,9 @@ from typing import Any
 
 from detectron2.data import transforms as T
 
-from pose_project.data.augmentation.colour import InRGB
 from pose_project.data.loader import seeded
 from pose_project.data.mapper import KeypointMapper
+from pose_project.utils.extras import find_extra
 
 _DRAWS = 30  # one that is applied to a tenth of the photos acts in 96 of 100 sheets
 
@@ -42,7 +42,8 @@ def describe(augmentation: T.Augmentation | T.Transform) -> str:
     """Return the names of what is applied, without what only wraps it."""
     if isinstance(augmentation, T.RandomApply):
         return describe(augmentation.aug)
-    if type(augmentation) in (T.AugmentationList, InRGB):
+    colour = find_extra("augmentation.colour")
+    if type(augmentation) in (T.AugmentationList, colour and colour.InRGB):
         names = [describe(each) for each in augmentation.augs]
         return " + ".join(name for name in names if name != "ColorTransform")
     wrapped = getattr(augmentation, "tfm", augmentation)  # a transform in a list of augmentations

@@ -5,7 +5,7 @@ from detectron2.data import transforms as T
 from helpers.annotations import person
 
 from pose_project.data import KeypointMapper, get_dataset_dicts, register_keypoint_dataset
-from pose_project.data.augmentation import Grey, InRGB, RandomAffine
+from pose_project.extras.augmentation import Grey, InRGB, RandomAffine
 from pose_project.extras.pictures.augmentation_examples import apply_each, describe
 from pose_project.structures import COCO_PERSON
 

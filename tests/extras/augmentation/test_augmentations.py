@@ -13,7 +13,10 @@ from pose_project.data.annotation_transforms import (
     linear_part,
     move_keypoints,
 )
-from pose_project.data.augmentation import (
+from pose_project.data.augmentation.augmented_image import AugmentedImage, resize_filtered
+from pose_project.data.augmentation.polygons import rectangle
+from pose_project.data.loader import seeded
+from pose_project.extras.augmentation import (
     AffineTransform,
     Grey,
     InRGB,
@@ -21,9 +24,6 @@ from pose_project.data.augmentation import (
     RandomAffine,
     RandomBlur,
 )
-from pose_project.data.augmentation.augmented_image import AugmentedImage, resize_filtered
-from pose_project.data.augmentation.polygons import rectangle
-from pose_project.data.loader import seeded
 from pose_project.utils.errors import InputError
 
 H, W = 240, 320
