@@ -41,8 +41,8 @@ class ValidationLoss(HookBase):
 
     Args:
         model: the trained model, not wrapped; its weights and statistics are not changed.
-        cfg: the whole config: images are those of ``dataloader.test``; ``train.seed`` is that of the
-            sampling of proposals, which is the same at every evaluation.
+        cfg: the whole config: images are those of ``dataloader.test``, and proposals are sampled by
+            ``train.seed``, the same at every evaluation.
         period: in iterations; 0 only after the last.
     """
 
