@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from tabulate import tabulate
 
-from pose_project.modeling.regions import enlarge
+from pose_project.modeling.keypoint_predictions import enlarge
 from pose_project.utils.cli import EXIT_OK, run_tool
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import write_text_atomic

@@ -10,11 +10,10 @@ from typing import Protocol
 
 import torch
 import torch.distributed as dist
-from detectron2.structures import Instances
+from detectron2.structures import Boxes, Instances
 from detectron2.utils import comm
-from torch import Tensor
+from torch import Tensor, nn
 
-from pose_project.modeling.regions import enlarge
 from pose_project.structures.oks import AREA_SHARE
 from pose_project.utils.extras import need_extra
 
@@ -270,3 +269,24 @@ def mean_count_over_processes(count: Tensor) -> Tensor:
     if comm.get_world_size() > 1:
         dist.all_reduce(total)
     return total.clamp(min=1) / comm.get_world_size()
+
+
+def enlarge(boxes: Tensor, scale: float) -> Tensor:
+    """Return (R, 4) boxes, XYXY_ABS, ``scale`` times as wide and high about the same centres.
+
+    They may reach beyond the photo; 1 returns the boxes themselves, and ``1 / scale`` undoes it.
+    """
+    if scale == 1:
+        return boxes
+    grown = (boxes[:, 2:] - boxes[:, :2]) * ((scale - 1) / 2)
+    return torch.cat([boxes[:, :2] - grown, boxes[:, 2:] + grown], dim=1)
+
+
+def keypoint_regions(heads: nn.Module, boxes: list[Boxes]) -> list[Boxes]:
+    """Return what ``heads`` pool the keypoint features of, a :class:`Boxes` for each photo."""
+    return [Boxes(enlarge(each.tensor, region_scale_of(heads))) for each in boxes]
+
+
+def region_scale_of(heads: nn.Module) -> float:
+    """Return the factor of :func:`enlarge`: 1 for heads of Detectron2."""
+    return getattr(heads, "region_scale", 1.0)

@@ -12,7 +12,7 @@ from detectron2.modeling.roi_heads.roi_heads import (
 from detectron2.structures import Boxes, Instances
 from torch import Tensor, nn
 
-from pose_project.modeling.regions import enlarge, keypoint_regions
+from pose_project.modeling.keypoint_predictions import enlarge, keypoint_regions
 
 
 @ROI_HEADS_REGISTRY.register()

@@ -7,8 +7,10 @@ from detectron2.structures import heatmaps_to_keypoints
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pose_project.modeling import decode_heatmaps, decoding, peak_search
-from pose_project.modeling.bicubic import cell_bounds, control_points
+from pose_project.extras.cpu_inference import peak_search
+from pose_project.extras.cpu_inference.bicubic_bounds import cell_bounds, control_points
+from pose_project.modeling import decode_heatmaps, decoding
+from pose_project.utils import extras
 
 NUM_KEYPOINTS = 3
 
@@ -93,21 +95,23 @@ SIDES = st.one_of(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(
     kind=st.sampled_from(KINDS),
     sizes_wh=st.lists(st.tuples(SIDES, SIDES), min_size=1, max_size=5),
     side=st.sampled_from([1, 2, 7, 28, 56]),
     seed=st.integers(0, 2**32),
     dtype=st.sampled_from([torch.float32, torch.bfloat16]),
-    searched=st.booleans(),
+    how=st.sampled_from(["as usual", "searched", "without the extra"]),
 )
-def test_the_highest_pixel_is_found(kind, sizes_wh, side, seed, dtype, searched):
+def test_the_highest_pixel_is_found(kind, sizes_wh, side, seed, dtype, how):
     torch.manual_seed(seed)
     with pytest.MonkeyPatch.context() as patch:
-        if searched:  # else few people are enlarged as a whole
+        if how != "as usual":  # then few people are enlarged as a whole
             patch.setattr(decoding, "_FEW_PIXELS", 0)
-            patch.setattr(decoding, "_SMALL_AREA", 0)
+            patch.setattr(peak_search, "_SMALL_AREA", 0)
+        if how == "without the extra":
+            patch.setattr(extras, "EXTRAS", "pose_project.nothing")
         check(kind(len(sizes_wh), side).to(dtype), boxes_of(sizes_wh))
 
 
@@ -118,7 +122,7 @@ def test_chunks_of_any_size_give_the_same(kind, monkeypatch):
     expected = decode_heatmaps(logits, boxes)
     monkeypatch.setattr(decoding, "_FEW_PIXELS", 0)
     for maps, pixels in ((1, 1), (6, 10_000), (1000, 10**7)):
-        monkeypatch.setattr(decoding, "_MAPS_PER_CHUNK", maps)
+        monkeypatch.setattr(peak_search, "_MAPS_PER_CHUNK", maps)
         for module in (decoding, peak_search):
             monkeypatch.setattr(module, "PIXELS_PER_STEP", pixels)
         decoded = decode_heatmaps(logits, boxes)
@@ -133,8 +137,8 @@ def test_large_steps_find_the_same(kind, at_once, monkeypatch):
     torch.manual_seed(0)
     logits = kind(9, 28)
     sizes_wh = torch.tensor([(20 * i + 5, 1 + (i * 37) % 90) for i in range(9)])
-    monkeypatch.setattr(peak_search, "PIXELS_PER_LARGE_STEP", at_once)
-    found = peak_search.peaks_in_large_steps(logits, sizes_wh, sizes_wh)
+    monkeypatch.setattr(decoding, "PIXELS_PER_LARGE_STEP", at_once)
+    found = decoding.peaks_in_large_steps(logits, sizes_wh, sizes_wh)
     for person, (width, height) in enumerate(sizes_wh.tolist()):
         maps = logits[person : person + 1]
         enlarged = F.interpolate(maps, (height, width), mode="bicubic")[0].flatten(1)
@@ -221,7 +225,7 @@ def test_inputs_are_not_changed():
 
 def test_steps_do_not_grow_with_people(monkeypatch):
     """Nothing is done person by person, so that a GPU is kept busy and the host does not wait."""
-    monkeypatch.setattr(decoding, "_MAPS_PER_CHUNK", 10**6)
+    monkeypatch.setattr(peak_search, "_MAPS_PER_CHUNK", 10**6)
     steps = []
     for count in (10, 40):
         logits, boxes = peaks(count, 56), boxes_of([(200.0, 300.0)] * count)

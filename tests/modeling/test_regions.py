@@ -16,7 +16,7 @@ from configs.common import refined
 from pose_project.data import KeypointMapper
 from pose_project.engine import load_config
 from pose_project.modeling import PoseROIHeads, encode_keypoints
-from pose_project.modeling.regions import enlarge
+from pose_project.modeling.keypoint_predictions import enlarge
 
 CONFIG = "configs/quick/synthetic.py"
 SMALL = ["model.roi_heads.keypoint_head.conv_dims=[16,16]"]

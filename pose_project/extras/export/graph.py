@@ -27,8 +27,7 @@ from torchvision.ops import nms
 from pose_project.extras.export.graph_decoding import decode_in_graph
 from pose_project.extras.export.resize_rule import ResizeRule
 from pose_project.modeling.acceleration import fold_batchnorms
-from pose_project.modeling.keypoint_predictions import KeypointPredictions
-from pose_project.modeling.regions import enlarge, region_scale_of
+from pose_project.modeling.keypoint_predictions import KeypointPredictions, enlarge, region_scale_of
 from pose_project.modeling.roi_heads import PoseROIHeads, predicts_masks
 from pose_project.utils.errors import InputError
 from pose_project.utils.extras import find_extra

@@ -15,9 +15,8 @@ from pose_project.extras.gpu_inference.detector import (
     pool_boxes,
     read_people,
 )
-from pose_project.modeling.keypoint_predictions import KeypointPredictions
+from pose_project.modeling.keypoint_predictions import KeypointPredictions, enlarge, region_scale_of
 from pose_project.modeling.rcnn_steps import detect, preprocess
-from pose_project.modeling.regions import enlarge, region_scale_of
 from pose_project.modeling.roi_heads import predicts_masks
 from pose_project.modeling.test_time import TestTimeModel
 from pose_project.utils.private_api import to_original_size

@@ -15,7 +15,7 @@ from pose_project.data.image_reading import read_photo
 from pose_project.extras.pictures.heatmap import overlay_heatmap
 from pose_project.extras.pictures.side_by_side import join_panels, panel_scale
 from pose_project.inference.predictor import PosePredictor
-from pose_project.modeling.regions import enlarge
+from pose_project.modeling.keypoint_predictions import enlarge
 from pose_project.structures.poses import Poses
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import atomic_path

@@ -15,8 +15,8 @@ from detectron2.structures import Boxes, ImageList, Instances
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pose_project.modeling.keypoint_predictions import keypoint_regions
 from pose_project.modeling.rcnn_steps import detect, preprocess
-from pose_project.modeling.regions import keypoint_regions
 from pose_project.structures import KeypointSchema
 from pose_project.utils.extras import find_extra
 from pose_project.utils.private_api import add_masks, to_original_size

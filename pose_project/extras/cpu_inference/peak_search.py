@@ -1,7 +1,7 @@
 """The highest pixel of enlarged maps, without enlarging more of them than could hold it.
 
 Legend: N maps, S side of a map in cells, Q patches; "patch" and the bounds as in
-:mod:`pose_project.modeling.bicubic`.
+:mod:`pose_project.extras.cpu_inference.bicubic_bounds`.
 
 The four patches around the highest cell are enlarged first; their highest pixel nearly always is
 the answer. A patch whose upper bound does not exceed it cannot hold a higher pixel; the others are
@@ -9,33 +9,27 @@ enlarged too. Either way the answer is exact up to float32 rounding.
 """
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from pose_project.modeling.bicubic import (
-    bicubic_matrix,
-    bicubic_weights,
+from pose_project.extras.cpu_inference.bicubic_bounds import (
     cell_bounds,
     control_points,
     first_pixels,
+)
+from pose_project.modeling.decoding import (
+    PIXELS_PER_STEP,
+    Peaks,
+    bicubic_weights,
     pixel_positions,
 )
 
-# Enlarged pixels to have in memory at once; a single map may have more. A step needs about four
-# times as much in float32. On a CPU it should stay in the caches; a GPU wants few large steps.
-PIXELS_PER_STEP, PIXELS_PER_LARGE_STEP = 500_000, 2**26
-
-
-class Peaks(NamedTuple):
-    """The highest pixel of each map; of patches in :func:`_peaks_of_patches`."""
-
-    values: Tensor
-    """(N,) float32."""
-    pixels: Tensor
-    """(N, 2) int64 as (x, y)."""
+_MAPS_PER_CHUNK = 256  # what fits into a CPU's caches
+_SMALL_AREA = 2  # an area of a person, in pixels per cell, not worth a search among others
+_MOST_CELLS = 1 / 16  # of a person's maps to look around; beyond it they are enlarged as a whole
 
 
 class Patches(NamedTuple):
@@ -49,6 +43,54 @@ class Patches(NamedTuple):
     def select(self, which: Tensor) -> "Patches":
         """Return those of a mask or an index."""
         return Patches(self.map_of[which], self.yx[which])
+
+
+def find_peaks(logits: Tensor, sizes_wh: Tensor, known_wh: Tensor, peaks: Peaks) -> Tensor:
+    """Search the maps of those for whom it is worth it, and fill in their peaks.
+
+    Args:
+        logits: (R, K, S, S) float32.
+        sizes_wh: (R, 2) int64 whole pixels, at least 1.
+        known_wh: the same on the host.
+        peaks: of shape (R, K); filled.
+
+    Returns:
+        (M,) int64, the others: people whose maps are to be enlarged as a whole.
+    """
+    num_keypoints, side = logits.shape[1:3]
+    by_size = known_wh.amax(dim=1).argsort()
+    is_small = (known_wh.prod(dim=1) < _SMALL_AREA * side**2) | (known_wh.amin(dim=1) < side)
+    is_small = is_small[by_size]
+    whole = [by_size[is_small]]
+    for people in _split_by_maps(by_size[~is_small], num_keypoints):
+        longest_wh = known_wh[people].amax(dim=0).tolist()
+        found, is_open = _search(logits[people], sizes_wh[people], longest_wh)
+        peaks.values[people], peaks.pixels[people] = found
+        whole.append(people[is_open])
+    return torch.cat(whole)
+
+
+def _split_by_maps(people: Tensor, num_keypoints: int) -> Iterator[Tensor]:
+    at_once = max(1, _MAPS_PER_CHUNK // num_keypoints)
+    return (each for each in people.split(at_once) if len(each))
+
+
+def _search(logits: Tensor, sizes_wh: Tensor, longest_wh: list[int]) -> tuple[Peaks, Tensor]:
+    """Return the peaks of a chunk of people, and (R,) bool: whose are not final."""
+    num_people, num_keypoints, side, _ = logits.shape
+    maps = logits.flatten(0, 1)
+    map_sizes_wh = sizes_wh.repeat_interleave(num_keypoints, dim=0)
+    peaks, cells = peaks_by_search(maps, map_sizes_wh, longest_wh)
+    is_open = torch.zeros(num_people, dtype=torch.bool)
+    most = int(_MOST_CELLS * num_keypoints * side * side)
+    if len(cells.map_of) > most:
+        person_of = cells.map_of // num_keypoints
+        has_too_many = person_of.bincount(minlength=num_people) > most
+        cells = cells.select(~has_too_many[person_of])
+        is_open = has_too_many
+    peaks = improve_peaks(maps, map_sizes_wh, longest_wh, peaks, cells)
+    shape = (num_people, num_keypoints)
+    return Peaks(peaks.values.view(shape), peaks.pixels.view(*shape, 2)), is_open
 
 
 def peaks_by_search(maps: Tensor, sizes_wh: Tensor, longest_wh: list[int]) -> tuple[Peaks, Patches]:
@@ -97,70 +139,6 @@ def improve_peaks(
         is_higher = (highest > peaks.values)[:, None]
         peaks = Peaks(highest, found.where(is_higher, peaks.pixels))
     return peaks
-
-
-def peaks_of_enlarged(maps: Tensor, sizes_wh: Tensor, longest_wh: list[int]) -> Peaks:
-    """Return the highest pixel of whole enlarged maps, by two matrix products each.
-
-    Args:
-        maps: (R, K, S, S) float32.
-        sizes_wh: (R, 2) int64, at least 1.
-        longest_wh: the largest of ``sizes_wh``, as numbers, for shapes.
-
-    Returns:
-        Peaks of shape (R, K).
-    """
-    side = maps.shape[-1]
-    width, height = longest_wh
-    if len(maps) == 1 and width * height <= side**2:  # the same numbers in fewer steps
-        enlarged = F.interpolate(maps, size=(height, width), mode="bicubic", align_corners=False)
-    else:
-        to_columns, to_rows = _to_pixels(sizes_wh, max(longest_wh), side)
-        enlarged = _enlarge(maps, to_columns[:, :width], to_rows[:, :height])
-    values, position = enlarged.flatten(2).max(dim=2)
-    pixels = torch.stack([position % width, position // width], dim=2)
-    return Peaks(values, pixels.minimum(sizes_wh[:, None] - 1))
-
-
-def peaks_in_large_steps(maps: Tensor, sizes_wh: Tensor, known_wh: Tensor) -> Peaks:
-    """Return the highest pixel of whole enlarged maps in few kernels, without a wait.
-
-    Args:
-        maps: (R, K, S, S) float32, R at least 1.
-        sizes_wh: (R, 2) int64, at least 1.
-        known_wh: the same on the host, whatever the device of the maps.
-
-    Returns:
-        Peaks of shape (R, K).
-    """
-    longest, by_size = known_wh.amax(dim=1).sort(descending=True)
-    order = by_size.to(maps.device, non_blocking=True)
-    maps, sizes_wh = maps[order], sizes_wh[order]
-    to_columns, to_rows = _to_pixels(sizes_wh, int(longest[0]), maps.shape[-1])
-    found, start = [], 0
-    while start < len(maps):
-        per_person = maps.shape[1] * int(longest[start]) ** 2
-        part = slice(start, start + max(1, PIXELS_PER_LARGE_STEP // per_person))
-        width, height = known_wh[by_size[part]].amax(dim=0).tolist()
-        enlarged = _enlarge(maps[part], to_columns[part, :width], to_rows[part, :height])
-        values, position = enlarged.flatten(2).max(dim=2)
-        found.append((values, torch.stack([position % width, position // width], dim=2)))
-        start = part.stop
-    values, pixels = (torch.cat(each) for each in zip(*found, strict=True))
-    pixels = pixels.minimum(sizes_wh[:, None] - 1)
-    back = by_size.argsort().to(maps.device, non_blocking=True)
-    return Peaks(values[back], pixels[back])
-
-
-def _to_pixels(sizes_wh: Tensor, longest: int, side: int) -> tuple[Tensor, Tensor]:
-    """Return (R, longest, S) what cells add to the pixels of a row, and likewise of a column."""
-    return bicubic_matrix(sizes_wh.T.flatten(), longest, side).chunk(2)
-
-
-def _enlarge(maps: Tensor, to_columns: Tensor, to_rows: Tensor) -> Tensor:
-    """Return (R, K, height, width) of (R, K, S, S), (R, width, S) and (R, height, S)."""
-    wide = maps.flatten(1, 2) @ to_columns.transpose(1, 2)
-    return to_rows[:, None] @ wide.view(*maps.shape[:3], -1)
 
 
 def _patches_above(maps: Tensor, values: Tensor, cells: Patches) -> Patches:

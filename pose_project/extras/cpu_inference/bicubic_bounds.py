@@ -1,12 +1,10 @@
-r"""Bicubic enlargement of square maps, as one formula for any number of maps and sizes at once.
+r"""What no pixel of a map that is enlarged by bicubic interpolation exceeds.
 
-Legend: S side of a map in cells; L side of the enlarged map in pixels; P pixels in a cell.
+Legend: S side of a map in cells; L side of the enlarged map in pixels.
 
-Pixel p of L lies at s = (p + 1/2) S / L - 1/2 in cells (Keys' cubic convolution as in
-``F.interpolate(mode="bicubic", align_corners=False)``, with a = -3/4). With i = floor(s) and
-t = s - i its value is a weighted sum of the cells i - 1 .. i + 2, those outside of the map repeated
-from its edge. Between the cells i and i + 1 the enlarged map is thus one cubic in t, called *patch*
-i here, for i = -1 .. S - 1; in two dimensions one product of two cubics.
+Between the cells i and i + 1 the enlarged map is one cubic in t, see
+:mod:`pose_project.modeling.decoding`, called *patch* i here, for i = -1 .. S - 1; in two dimensions
+one product of two cubics.
 
 **A bound.** In t a patch has the value f_i and the slope a (f_(i-1) - f_(i+1)) at t = 0, and
 likewise f_(i+1) and a (f_i - f_(i+2)) at t = 1. A cubic with values u, v and slopes u', v' has the
@@ -26,58 +24,8 @@ not exceed it, the cell speaks for none of the four patches around it. Near a sm
 is above the map by little, so that a dozen of 3,249 patches remain.
 """
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor
-
-# weights of the cells i - 1 .. i + 2 (columns) as cubics in t: rows 1, t, t^2, t^3
-_CUBICS = (
-    (0.0, 1.0, 0.0, 0.0),
-    (-0.75, 0.0, 0.75, 0.0),
-    (1.5, -2.25, 1.5, -0.75),
-    (-0.75, 1.25, -1.25, 0.75),
-)
-
-
-def pixel_positions(pixels: Tensor, lengths: Tensor, side: int) -> Tensor:
-    """Return (..., P) float32: where pixels of an enlarged map lie, in cells.
-
-    Args:
-        pixels: (..., P) int64, along one axis.
-        lengths: (...) int64, L: pixels along this axis.
-        side: S.
-    """
-    return (pixels + 0.5) * (side / lengths)[..., None] - 0.5
-
-
-def bicubic_weights(t: Tensor) -> Tensor:
-    """Return (..., 4): the weights of the cells i - 1 .. i + 2 at (...) positions i + t."""
-    square = t * t
-    powers = torch.stack([torch.ones_like(t), t, square, square * t], dim=-1)
-    return powers @ _cubics(t.device)
-
-
-@lru_cache
-def _cubics(device: torch.device) -> Tensor:
-    return torch.tensor(_CUBICS, device=device)  # once: the host would wait for each copy
-
-
-def bicubic_matrix(lengths: Tensor, longest: int, side: int) -> Tensor:
-    """Return (R, longest, S): what each cell adds to each pixel; the last pixel is repeated.
-
-    Args:
-        lengths: (R,) int64, L of each.
-        longest: the largest of them.
-        side: S.
-    """
-    pixels = torch.arange(longest, device=lengths.device).minimum(lengths[:, None] - 1)
-    positions = pixel_positions(pixels, lengths, side)
-    patches = positions.floor()
-    weights = bicubic_weights(positions - patches)
-    offsets = torch.arange(-1, 3, device=lengths.device)
-    cells = (patches.long()[..., None] + offsets).clamp(0, side - 1)
-    return weights.new_zeros(len(lengths), longest, side).scatter_add_(2, cells, weights)
 
 
 def first_pixels(patches: Tensor, lengths: Tensor, side: int) -> Tensor:
