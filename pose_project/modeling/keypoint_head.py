@@ -18,8 +18,7 @@ from pose_project.modeling.decoding import decode_heatmaps
 from pose_project.modeling.keypoint_predictions import KeypointPredictions, LabelledPeople
 from pose_project.modeling.losses import encode_keypoints, keypoint_loss
 from pose_project.modeling.spatial_softmax import SpatialSoftmax
-from pose_project.modeling.subpixel import refine_by_taylor
-from pose_project.utils.extras import find_in_extras, need_extra
+from pose_project.utils.extras import find_extra, find_in_extras, need_extra
 
 
 @ROI_KEYPOINT_HEAD_REGISTRY.register()
@@ -134,10 +133,11 @@ class SpatialSoftmaxKeypointHead(KeypointPredictions, KRCNNConvDeconvUpsampleHea
         return torch.stack([x, y, score], dim=2)
 
     def subpixel_points(self, outputs: Tensor, regions: Tensor) -> Tensor:
-        """Return the same between the cells, see ``refine_by_taylor``."""
+        """Return the same between the cells, see the extra ``test_time``."""
+        between = find_extra("test_time.subpixel")
         points = self.points(outputs, regions)
         regions = regions.to(outputs.device, non_blocking=True)
-        points[..., :2] = refine_by_taylor(outputs, regions)
+        points[..., :2] = between.refine_by_taylor(outputs, regions)
         return points
 
     def distribution(self, outputs: Tensor, regions: Tensor) -> SpatialSoftmax:

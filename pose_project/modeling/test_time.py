@@ -12,7 +12,7 @@ from pose_project.config.settings import setting
 from pose_project.modeling.keypoint_predictions import KeypointPredictions
 from pose_project.structures import KeypointSchema
 from pose_project.utils.errors import InputError
-from pose_project.utils.extras import need_extra
+from pose_project.utils.extras import find_extra, need_extra
 
 
 @dataclass
@@ -77,6 +77,8 @@ class TestTimeModel(nn.Module):
         self, model: nn.Module, schema: KeypointSchema, settings: TestTimeSettings
     ) -> None:
         super().__init__()
+        if settings.flip or settings.scales or settings.subpixel or settings.oks_nms:
+            need_extra("test_time", "flip, scales, subpixel and oks_nms need")
         model = copy.deepcopy(model)
         if settings.rescore and model.roi_heads.keypoint_head.person_score is not None:
             raise InputError(
@@ -87,12 +89,10 @@ class TestTimeModel(nn.Module):
         model.roi_heads.keypoint_head.decoder = KeypointDecoder(schema, settings)
         self.schema, self.settings = schema, settings
         if settings.flip or settings.scales:
-            views = need_extra("test_time.multi_view", "flip and scales need")
+            views = find_extra("test_time.multi_view")
             model = views.MultiViewRCNN(model, schema, settings.flip, settings.scales)
         self.model = model
-        self.suppress = None
-        if settings.oks_nms:
-            self.suppress = need_extra("test_time.oks_nms", "oks_nms needs").oks_nms
+        self.suppress = find_extra("test_time.oks_nms").oks_nms if settings.oks_nms else None
 
     def forward(self, batched_inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return what the model returns, the best first; see the class for what is added."""

@@ -14,6 +14,7 @@ from pose_project.engine import PoseTrainer, load_config
 from pose_project.extras.test_time.multi_view import MultiViewRCNN
 from pose_project.modeling.acceleration import inference_model
 from pose_project.structures import COCO_PERSON
+from pose_project.utils import extras
 from pose_project.utils.errors import InputError
 
 
@@ -210,3 +211,13 @@ def test_every_head_in_several_views(cfg, batch, switches):
         scores = found.pred_keypoints[..., 2]
         assert (scores >= 0).all() and (scores <= 1).all()
         assert (torch.linalg.eigvalsh(found.pred_keypoint_covs) > 0).all()
+
+
+@pytest.mark.parametrize("option", ["flip", "scales", "subpixel", "oks_nms"])
+def test_without_the_extra_an_option_says_what_is_missing(cfg, model, monkeypatch, option):
+    monkeypatch.setattr(extras, "EXTRAS", "pose_project.nothing")
+    value = {"flip": True, "scales": [0.5], "subpixel": True, "oks_nms": 0.5}[option]
+    cfg = copy.deepcopy(cfg)
+    cfg.train.inference.test_time[option] = value
+    with pytest.raises(InputError, match="oks_nms need pose_project/extras/test_time$"):
+        inference_model(model, cfg.train.inference, COCO_PERSON)

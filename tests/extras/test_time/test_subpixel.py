@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pose_project.modeling.subpixel import refine_by_taylor
+from pose_project.extras.test_time.subpixel import refine_by_taylor
 
 SIDE = 28
 
