@@ -23,7 +23,7 @@ from pose_project.data.validation import (
     check_keypoints,
     usable_segmentation,
 )
-from pose_project.structures import KeypointSchema, merge_schemas
+from pose_project.structures import KeypointSchema, schema_of_categories
 from pose_project.structures.oks import AREA_SHARE
 from pose_project.utils.errors import InputError
 from pose_project.utils.json_files import collection_paused, read_json
@@ -189,12 +189,7 @@ def read_schema(json_file: str | Path) -> KeypointSchema:
     """
     categories = keypoint_categories(json_file)
     try:
-        return merge_schemas(
-            [
-                (str(each.get("name")), KeypointSchema.from_coco_category(each))
-                for each in categories
-            ]
-        )
+        return schema_of_categories(categories)
     except MALFORMED as error:
         raise InputError(f"{json_file}: the category's keypoints are wrong: {error}") from error
 

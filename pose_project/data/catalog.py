@@ -163,15 +163,17 @@ def get_schema(dataset_names: str | Sequence[str]) -> KeypointSchema:
     return schemas[0]
 
 
-def get_categories(dataset_name: str) -> list[dict[str, Any]]:
-    """Return what a model trained on a dataset predicts, as ``categories`` of a COCO JSON.
+def get_categories(dataset_names: str | Sequence[str]) -> list[dict[str, Any]]:
+    """Return what a model trained on datasets predicts, as ``categories`` of a COCO JSON.
 
-    They are in the order of the model's classes. Where Detectron2's metadata know the keypoints,
-    and for families of datasets, nothing has to be there; otherwise the annotations are read.
+    They are those of the first one, in the order of the model's classes. Where Detectron2's
+    metadata know the keypoints, and for families of datasets, nothing has to be there; otherwise
+    the annotations are read.
 
     Raises:
         InputError: if the dataset is unknown, or its annotations are missing and needed.
     """
+    dataset_name = _first(dataset_names)
     known = dataset_name in DatasetCatalog
     family, _ = (None, None) if known else _family_of(dataset_name)
     if family is not None:
@@ -220,8 +222,11 @@ def count_keypoints(dataset_names: str | Sequence[str]) -> int:
 
 def count_classes(dataset_names: str | Sequence[str]) -> int:
     """Return how many categories of the named datasets have keypoints; made for LazyConfigs."""
-    first = dataset_names if isinstance(dataset_names, str) else dataset_names[0]
-    return len(keypoint_categories(resolve_dataset(first).json_file))
+    return len(keypoint_categories(resolve_dataset(_first(dataset_names)).json_file))
+
+
+def _first(dataset_names: str | Sequence[str]) -> str:
+    return dataset_names if isinstance(dataset_names, str) else dataset_names[0]
 
 
 def get_dataset_dicts(

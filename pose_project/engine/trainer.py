@@ -36,6 +36,7 @@ from pose_project.engine.checks import (
     check_proposals,
 )
 from pose_project.engine.default_hooks import default_hooks, evaluation_period
+from pose_project.engine.hooks.saving import is_due
 from pose_project.engine.launch import distribute, synchronise_buffers
 from pose_project.engine.train_step import TrainStep
 from pose_project.modeling.acceleration import inference_dtype, inference_model
@@ -81,10 +82,7 @@ class PoseTrainer(DefaultTrainer):
         model = self.build_model(cfg)
         check_fit(model, cfg.dataloader.train.dataset.names)
         check_proposals(cfg, model, "train")
-        trained_on = cfg.dataloader.train.dataset.names
-        self.categories = get_categories(
-            trained_on if isinstance(trained_on, str) else trained_on[0]
-        )
+        self.categories = get_categories(cfg.dataloader.train.dataset.names)
         self._test_loader, self._evaluator = check_evaluation(cfg, model, self.categories)
         if train.validation_loss:
             losses = need_extra("training_hooks.validation_loss", "train.validation_loss needs")
@@ -301,8 +299,7 @@ class PoseTrainer(DefaultTrainer):
         """Return whether something reads the losses of an iteration."""
         train, done = self.lazy_cfg.train, iteration + 1
         period = evaluation_period(train, self.data_loader.iterations_per_epoch)
-        is_evaluated = period > 0 and done % period == 0
-        return done % train.log_period == 0 or is_evaluated or done == self.max_iter
+        return any(is_due(done, each, self.max_iter) for each in (train.log_period, period))
 
     def _dump(self, iteration: int) -> str:
         """Write a run folder that stands before an iteration; return how to run it.

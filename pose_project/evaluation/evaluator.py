@@ -17,7 +17,7 @@ from pose_project.data import get_schema, resolve_dataset
 from pose_project.data.annotation_files import AnnotationFile, load_annotations
 from pose_project.evaluation.scoring import ENGINES, MAX_DETECTIONS, Scorer
 from pose_project.evaluation.tables import METRICS, format_table, stats_to_metrics
-from pose_project.structures import KeypointSchema, merge_schemas
+from pose_project.structures import KeypointSchema, schema_of_categories
 from pose_project.structures.coco_results import to_coco_results
 from pose_project.structures.poses import Poses
 from pose_project.utils.errors import InputError
@@ -128,9 +128,7 @@ class PoseEvaluator(COCOEvaluator):
             )
         self.class_ids = [listed[name]["id"] if name in listed else None for name in named]
         if self.schema is not None:
-            self.model_schema = merge_schemas(
-                [(name, KeypointSchema.from_coco_category(each)) for name, each in named.items()]
-            )
+            self.model_schema = schema_of_categories(list(named.values()))
 
     def process(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
         """Keep the predictions of some images.

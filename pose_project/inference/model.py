@@ -8,7 +8,7 @@ from torch import nn
 
 from pose_project.checkpoint import PoseCheckpointer
 from pose_project.modeling.build import build_model, resolve_device
-from pose_project.structures import KeypointSchema, merge_schemas
+from pose_project.structures import KeypointSchema, schema_of_categories
 from pose_project.utils.errors import InputError
 
 
@@ -23,9 +23,7 @@ def schema_of(categories: list[dict[str, Any]], weights: str) -> KeypointSchema:
         InputError: if they do not describe keypoints.
     """
     try:
-        return merge_schemas(
-            [(str(each["name"]), KeypointSchema.from_coco_category(each)) for each in categories]
-        )
+        return schema_of_categories(categories)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"the categories of {weights} are wrong: {error!r}") from error
 

@@ -1,8 +1,20 @@
 """Several categories with keypoints of their own, in one head: channels are shared by name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pose_project.structures.schema import KeypointSchema
+
+
+def schema_of_categories(categories: Sequence[Mapping[str, Any]]) -> KeypointSchema:
+    """Return the schema of entries of ``categories`` in a COCO JSON; of several, the union.
+
+    Raises:
+        ValueError: if one has no keypoints or its lists are inconsistent; see ``merge_schemas``.
+    """
+    return merge_schemas(
+        [(str(each.get("name")), KeypointSchema.from_coco_category(each)) for each in categories]
+    )
 
 
 def merge_schemas(categories: Sequence[tuple[str, KeypointSchema]]) -> KeypointSchema:

@@ -10,6 +10,7 @@ from typing import TextIO
 from detectron2.engine import HookBase
 from detectron2.utils.events import EventWriter, TensorboardXWriter, get_event_storage
 
+from pose_project.engine.hooks.saving import is_due
 from pose_project.utils.extras import find_extra
 from pose_project.utils.files import write_text_atomic
 
@@ -71,8 +72,7 @@ class MetricsWriter(HookBase):
         """Write where the period says so or an evaluation has just been recorded."""
         iteration = self.trainer.iter
         evaluated = self.trainer.storage.latest().get("bbox/AP", (0.0, -1))[1] == iteration
-        last = iteration + 1 == self.trainer.max_iter
-        if (iteration + 1) % self.period == 0 or evaluated or last:
+        if evaluated or is_due(iteration + 1, self.period, self.trainer.max_iter):
             if len(self._writers) == 1:  # TensorBoard takes long to import: not at the start
                 first = self.trainer.start_iter
                 folder = str(self.output_dir)

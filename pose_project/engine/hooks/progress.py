@@ -10,6 +10,8 @@ from detectron2.engine import HookBase
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from pose_project.engine.hooks.saving import is_due
+
 logger = logging.getLogger(__name__)
 
 
@@ -44,7 +46,7 @@ class Progress(HookBase):
         done = self.trainer.iter + 1
         if self._bar is not None:
             self._bar.update()
-        if done % self.period == 0 or done == self.trainer.max_iter:
+        if is_due(done, self.period, self.trainer.max_iter):
             self._show(done)
 
     def after_train(self) -> None:

@@ -17,6 +17,11 @@ logger = logging.getLogger(__name__)
 Results = dict[str, dict[str, float]]
 
 
+def is_due(done: int, period: int, max_iter: int) -> bool:
+    """Return whether it is time after ``done`` iterations: every ``period``, 0: only the last."""
+    return done == max_iter or (period > 0 and done % period == 0)
+
+
 class Evaluation(HookBase):
     """Evaluate every ``period`` iterations and after the last, and keep the best checkpoint.
 
@@ -46,9 +51,7 @@ class Evaluation(HookBase):
 
     def after_step(self) -> None:
         """Evaluate if it is time to."""
-        done = self.trainer.iter + 1
-        last = done == self.trainer.max_iter
-        if last or (self.period > 0 and done % self.period == 0):
+        if is_due(self.trainer.iter + 1, self.period, self.trainer.max_iter):
             try:
                 results = self.evaluate()
             except Exception:
@@ -115,7 +118,7 @@ class Checkpoints(HookBase):
         """Save if it is time to."""
         done = self.trainer.iter + 1
         last = done == self.trainer.max_iter
-        if last or (self.period > 0 and done % self.period == 0):
+        if is_due(done, self.period, self.trainer.max_iter):
             if not all(p.isfinite().all() for p in self.checkpointer.model.parameters()):
                 logger.warning("The weights are not finite after this update: not saved.")
                 return

@@ -15,6 +15,7 @@ from torch import nn
 
 from pose_project.data import get_categories
 from pose_project.data.loader import seeded
+from pose_project.engine.hooks.saving import is_due
 from pose_project.utils.errors import InputError
 
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -53,8 +54,7 @@ class ValidationLoss(HookBase):
 
     def after_step(self) -> None:
         """Measure if it is time to."""
-        done = self.trainer.iter + 1
-        if done == self.trainer.max_iter or (self.period > 0 and done % self.period == 0):
+        if is_due(self.trainer.iter + 1, self.period, self.trainer.max_iter):
             loader = _labelled_test_loader(self.cfg)
             losses = validation_losses(self.model, loader, self.cfg.train.seed)
             named = {f"validation/{name}": value for name, value in losses.items()}
