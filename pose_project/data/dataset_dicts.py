@@ -33,17 +33,40 @@ def to_dataset_dicts(
         schema: of all its categories.
 
     Returns:
-        ``file_name height width image_id annotations`` of each image, by ascending id, of
-        one in a tar file also ``shard``, where it is. An
-        annotation has ``iscrowd bbox bbox_mode category_id keypoints`` and, where it can be used,
-        ``segmentation``; ``category_id`` counts from 0, x and y of keypoints are continuous, half
-        a pixel further than in the file.
+        ``file_name height width image_id annotations`` of each image, by ascending id; of one in a
+        tar file also ``shard``, where it is. An annotation has ``iscrowd bbox bbox_mode category_id
+        keypoints`` and, where it can be used, ``segmentation``; ``category_id`` counts from 0, x and
+        y of keypoints are continuous, half a pixel further than in the file.
 
     Raises:
         InputError: if an image has no usable name or size.
     """
     for image in annotations.images:
         check_image(f"{annotations.path}: image {image['id']}", image)
+    of_image = _instances_by_image(annotations, schema)
+    photos = [
+        {
+            "file_name": str(image_path(image_root, image["file_name"])),
+            "height": image["height"],
+            "width": image["width"],
+            "image_id": image["id"],
+            "annotations": of_image[image["id"]],
+        }
+        for image in annotations.images
+    ]
+    shards = find_extra("shards.reading")
+    if shards and shards.is_shard_folder(Path(image_root)):
+        file_names = [each["file_name"] for each in annotations.images]
+        places = shards.find_photos(Path(image_root), file_names)
+        for photo, place in zip(photos, places, strict=True):
+            photo["shard"] = place
+    return photos
+
+
+def _instances_by_image(
+    annotations: AnnotationFile, schema: KeypointSchema
+) -> dict[int, list[dict[str, Any]]]:
+    """Return Detectron2's annotations of each image; say how many masks cannot be used."""
     sizes_hw = {each["id"]: (each["height"], each["width"]) for each in annotations.images}
     classes = {each["id"]: index for index, each in enumerate(annotations.categories)}
     rows = [list(schema.class_rows(index)) for index in range(len(schema.categories))]
@@ -75,24 +98,7 @@ def to_dataset_dicts(
             annotations.path,
             without_mask,
         )
-    photos = [
-        {
-            "file_name": str(image_path(image_root, image["file_name"])),
-            "height": image["height"],
-            "width": image["width"],
-            "image_id": image["id"],
-            "annotations": of_image[image["id"]],
-        }
-        for image in annotations.images
-    ]
-    shards = find_extra("shards.reading")
-    if shards and shards.is_shard_folder(Path(image_root)):
-        file_names = [each["file_name"] for each in annotations.images]
-        for photo, place in zip(
-            photos, shards.find_photos(Path(image_root), file_names), strict=True
-        ):
-            photo["shard"] = place
-    return photos
+    return of_image
 
 
 def image_path(image_root: str | Path, file_name: str) -> Path:

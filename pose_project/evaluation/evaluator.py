@@ -172,6 +172,21 @@ class PoseEvaluator(COCOEvaluator):
         if not self.annotations.has_annotations:
             logger.info("%s has no annotations: nothing to score.", self.dataset_name)
             return {}
+        scores = self._score_tasks(results, img_ids)
+        for name, metrics in scores.items():
+            is_keypoints = name.startswith("keypoints")
+            limit = self.max_detections if is_keypoints else None
+            table = format_table("keypoints" if is_keypoints else name, metrics, limit)
+            note = " (OKS sigmas estimated)" if self._estimated and is_keypoints else ""
+            logger.info("%s on %s%s:\n%s", name, self.dataset_name, note, table)
+        self._note_crowded_images()
+        if self._output_dir:
+            self._write_metrics(Path(self._output_dir) / "metrics.json", scores)
+        return scores
+
+    def _score_tasks(
+        self, results: list[dict[str, Any]], img_ids: list[int] | None
+    ) -> dict[str, dict[str, float]]:
         scores, scorer = {}, self._scorer(results)
         for task in self._tasks or self._tasks_of(results):
             if task == "keypoints" and self.schema.categories:
@@ -182,25 +197,19 @@ class PoseEvaluator(COCOEvaluator):
                 scores[task] = self._score(self._scorer(masks, with_masks=True), task, img_ids)
             else:
                 scores[task] = self._score(scorer, task, img_ids)
-        for name, metrics in scores.items():
-            is_keypoints = name.startswith("keypoints")
-            limit = self.max_detections if is_keypoints else None
-            table = format_table("keypoints" if is_keypoints else name, metrics, limit)
-            note = " (OKS sigmas estimated)" if self._estimated and is_keypoints else ""
-            logger.info("%s on %s%s:\n%s", name, self.dataset_name, note, table)
-        self._note_crowded_images()
-        if self._output_dir:
-            defined = {
-                task: {k: None if math.isnan(v) else v for k, v in metrics.items()}
-                for task, metrics in scores.items()
-            }
-            record = {
-                "dataset": self.dataset_name,
-                "oks_sigmas_estimated": self._estimated,
-                "percent": defined,
-            }
-            write_text_atomic(Path(self._output_dir) / "metrics.json", json.dumps(record, indent=2))
         return scores
+
+    def _write_metrics(self, file: Path, scores: dict[str, dict[str, float]]) -> None:
+        defined = {
+            task: {k: None if math.isnan(v) else v for k, v in metrics.items()}
+            for task, metrics in scores.items()
+        }
+        record = {
+            "dataset": self.dataset_name,
+            "oks_sigmas_estimated": self._estimated,
+            "percent": defined,
+        }
+        write_text_atomic(file, json.dumps(record, indent=2))
 
     def _has_labels(self) -> bool:
         return any(each.get("num_keypoints") for each in self.annotations.annotations)
