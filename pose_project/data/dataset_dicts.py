@@ -35,8 +35,8 @@ def to_dataset_dicts(
     Returns:
         ``file_name height width image_id annotations`` of each image, by ascending id; of one in a
         tar file also ``shard``, where it is. An annotation has ``iscrowd bbox bbox_mode category_id
-        keypoints`` and, where it can be used, ``segmentation``; ``category_id`` counts from 0, x and
-        y of keypoints are continuous, half a pixel further than in the file.
+        keypoints`` and, where it can be used, ``segmentation``; ``category_id`` counts from 0, x
+        and y of keypoints are continuous, half a pixel further than in the file.
 
     Raises:
         InputError: if an image has no usable name or size.
