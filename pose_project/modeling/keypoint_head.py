@@ -83,6 +83,10 @@ class SpatialSoftmaxKeypointHead(KeypointPredictions, KRCNNConvDeconvUpsampleHea
         )
         self.up_scale = up_scale
         self.oks_sigmas, self.oks_loss_weight = oks_sigmas, oks_loss_weight
+        self.oks_loss = None
+        if oks_loss_weight:
+            extra = need_extra("refined_heads.oks_loss", "oks_loss_weight needs")
+            self.oks_loss = extra.oks_loss
         self.setup(topk_per_image, oks_sigmas, score_loss_weight, keep_heatmaps)
 
     @classmethod
@@ -116,14 +120,8 @@ class SpatialSoftmaxKeypointHead(KeypointPredictions, KRCNNConvDeconvUpsampleHea
         normalizer = self.normalizer(valid, people.num_images)
         loss = keypoint_loss(outputs, targets, valid, normalizer)
         losses = {"loss_keypoint": self.loss_weight * loss}
-        if self.oks_loss_weight:
-            more = need_extra("refined_heads.oks_loss", "oks_loss_weight needs")
-            softmax = self.distribution(outputs, people.regions)
-            sigmas = outputs.new_tensor(self.oks_sigmas, dtype=people.areas.dtype)
-            normalizer = self.normalizer(people.labelled, people.num_images)
-            loss = more.expected_oks_loss(
-                softmax, people.keypoints, sigmas, people.areas, normalizer
-            )
+        if self.oks_loss is not None:
+            loss = self.oks_loss(self, outputs, people)
             losses["loss_keypoint_oks"] = self.oks_loss_weight * loss
         return losses
 

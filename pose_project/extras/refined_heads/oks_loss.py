@@ -2,7 +2,17 @@
 
 from torch import Tensor
 
+from pose_project.modeling.keypoint_head import SpatialSoftmaxKeypointHead
+from pose_project.modeling.keypoint_predictions import LabelledPeople
 from pose_project.modeling.spatial_softmax import SpatialSoftmax
+
+
+def oks_loss(head: SpatialSoftmaxKeypointHead, outputs: Tensor, people: LabelledPeople) -> Tensor:
+    """Return ``expected_oks_loss`` of a head's (R, K, S, S) logits."""
+    softmax = head.distribution(outputs, people.regions)
+    sigmas = outputs.new_tensor(head.oks_sigmas, dtype=people.areas.dtype)
+    normalizer = head.normalizer(people.labelled, people.num_images)
+    return expected_oks_loss(softmax, people.keypoints, sigmas, people.areas, normalizer)
 
 
 def expected_oks_loss(
