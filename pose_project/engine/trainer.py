@@ -1,7 +1,5 @@
 """Training from a LazyConfig through Detectron2's ``DefaultTrainer``."""
 
-import copy
-import inspect
 import logging
 import sys
 import weakref
@@ -9,15 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from detectron2.config import LazyConfig, get_cfg, instantiate
 from detectron2.engine import DefaultTrainer, HookBase, TrainerBase
 from detectron2.evaluation import inference_on_dataset
 from detectron2.solver import LRMultiplier
 from detectron2.utils import comm
-from detectron2.utils.registry import locate
 from fvcore.common.history_buffer import HistoryBuffer
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
@@ -38,6 +34,7 @@ from pose_project.engine.checks import (
 from pose_project.engine.default_hooks import default_hooks, evaluation_period
 from pose_project.engine.hooks.saving import is_due
 from pose_project.engine.launch import distribute, synchronise_buffers
+from pose_project.engine.optimizer import build_optimizer
 from pose_project.engine.train_step import TrainStep
 from pose_project.modeling.acceleration import inference_dtype, inference_model
 from pose_project.modeling.build import build_model, resolve_device
@@ -238,25 +235,8 @@ class PoseTrainer(DefaultTrainer):
 
     @classmethod
     def build_optimizer(cls, cfg: DictConfig, model: nn.Module) -> Optimizer:
-        """Return ``cfg.optimizer`` over the parameters of ``model``.
-
-        On a GPU its ``fused`` form where there is one and the config does not say: it takes one
-        kernel, and leaves a bad update out without asking the host, see ``TrainStep``.
-        """
-        node = copy.deepcopy(cfg.optimizer)
-        node.params.model = model
-        target = node["_target_"]
-        optimizer_class = locate(target) if isinstance(target, str) else target
-        is_told = "fused" in node or "foreach" in node  # of which only one can be had
-        has_fused = "fused" in inspect.signature(optimizer_class).parameters
-        if torch.device(cfg.train.device).type == "cuda" and has_fused and not is_told:
-            node.fused = True
-        if cfg.train.reference_batch_size:
-            # the linear scaling rule: Goyal et al., Accurate, Large Minibatch SGD, section 2.1
-            node.lr *= cfg.dataloader.train.total_batch_size / cfg.train.reference_batch_size
-            logger.info("Learning rate scaled by the batch size: %g", node.lr)
-        whole = OmegaConf.create({"optimizer": node}, flags={"allow_objects": True})
-        return build(whole, "optimizer")
+        """Return ``cfg.optimizer`` over the parameters of ``model``; see ``build_optimizer``."""
+        return build_optimizer(cfg, model)
 
     def build_lr_scheduler(self, cfg: DictConfig, optimizer: Optimizer) -> LRMultiplier:
         """Return ``cfg.lr_multiplier`` over the iterations of this run."""
