@@ -1,7 +1,6 @@
 """``pose-project COMMAND ...``: finds the command, reads its options, runs it."""
 
 import argparse
-import difflib
 import importlib
 import os
 import sys
@@ -10,6 +9,7 @@ from collections.abc import Sequence
 from pose_project.commands.options import parse
 from pose_project.commands.registry import known_commands
 from pose_project.utils.cli import EXIT_OK, EXIT_WRONG_INPUT, run_tool
+from pose_project.utils.errors import did_you_mean
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "pose-project") -> int:
@@ -41,9 +41,8 @@ def run_command(name: str, argv: Sequence[str] | None = None, prog: str | None =
     """
     commands = known_commands()
     if name not in commands:
-        near = difflib.get_close_matches(name, commands, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(commands)}"
-        print(f"error: no command {name!r}; {hint}", file=sys.stderr)
+        hint = did_you_mean(name, commands) or f"; there are {', '.join(commands)}"
+        print(f"error: no command {name!r}{hint}", file=sys.stderr)
         return EXIT_WRONG_INPUT
     command = importlib.import_module(commands[name].module)
     parser = build_parser(name, prog)

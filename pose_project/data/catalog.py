@@ -7,7 +7,6 @@ does not list its keypoints, ``<annotations>.json@<folder>?schema=<name or file>
 are. The folder may be one of shards, and both may be addresses, such as ``s3://bucket/shards``.
 """
 
-import difflib
 import itertools
 import logging
 import re
@@ -35,7 +34,7 @@ from pose_project.data.dataset_dicts import to_dataset_dicts
 from pose_project.data.validation import check_dataset_dicts
 from pose_project.structures import KeypointSchema
 from pose_project.structures.schema import ESTIMATED_SIGMA
-from pose_project.utils.errors import InputError
+from pose_project.utils.errors import InputError, did_you_mean
 from pose_project.utils.extras import find_in_extras, need_extra
 from pose_project.utils.json_files import collection_paused
 
@@ -133,9 +132,8 @@ def resolve_dataset(name: str) -> Any:
         register_keypoint_dataset(name, json_file, image_root)
         give_schema(json_file, schema)
     if name not in DatasetCatalog:
-        near = difflib.get_close_matches(name, DatasetCatalog.list(), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"no dataset named {name!r} is registered{hint}")
+        near = did_you_mean(name, DatasetCatalog.list())
+        raise InputError(f"no dataset named {name!r} is registered{near}")
     metadata = MetadataCatalog.get(name)
     for what, path in (
         ("annotations", metadata.get("json_file")),

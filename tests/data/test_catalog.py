@@ -103,7 +103,7 @@ def test_nobody_labelled(write_dataset):
 
 
 def test_unknown_name_suggests_the_nearest():
-    with pytest.raises(InputError, match="did you mean 'keypoints_coco_2017_val'"):
+    with pytest.raises(InputError, match=r"did you mean keypoints_coco_2017_val\?"):
         resolve_dataset("keypoint_coco_2017_val")
 
 

@@ -192,7 +192,7 @@ def test_precompute_proposals_refuses_wrong_input(tmp_path, capsys, write_datase
     register_keypoint_dataset("noise", *write_dataset([person()]))
     output = tmp_path / "out" / "proposals.pkl"
     for changes, message in (
-        (["--dataset", "nois"], "did you mean 'noise'?"),
+        (["--dataset", "nois"], "did you mean noise?"),
         (["--limit", "0"], "at least 1"),
         (["--workers", "-1"], "at least 1"),
         (["--output", str(tmp_path)], "is already there"),
