@@ -116,21 +116,8 @@ def resolve_dataset(name: str) -> Any:
         family, match = _family_of(name)
         if family is not None:
             family.register(match)
-    path = _PATH_NAME.fullmatch(name)
-    if path and name not in DatasetCatalog:
-        json_file, image_root = path.groups()
-        image_root, _, schema = image_root.partition(_SCHEMA)
-        if not json_file or not image_root:
-            raise InputError(
-                f"dataset {name!r} is not ANNOTATIONS.json@FOLDER_OF_PHOTOS; with "
-                "configs/custom_dataset.py set custom.train_json, custom.val_json and "
-                "custom.image_root"
-            )
-        if "://" in name:
-            remote_files = need_extra("shards.remote_files", "addresses need")
-            json_file, image_root = remote_files.local_copies(json_file, image_root)
-        register_keypoint_dataset(name, json_file, image_root)
-        give_schema(json_file, schema)
+        elif path := _PATH_NAME.fullmatch(name):
+            _register_path(name, *path.groups())
     if name not in DatasetCatalog:
         near = did_you_mean(name, DatasetCatalog.list())
         raise InputError(f"no dataset named {name!r} is registered{near}")
@@ -145,6 +132,21 @@ def resolve_dataset(name: str) -> Any:
                 + (_WHERE_COCO_IS if name.startswith("keypoints_coco_") else "")
             )
     return metadata
+
+
+def _register_path(name: str, json_file: str, image_root: str) -> None:
+    image_root, _, schema = image_root.partition(_SCHEMA)
+    if not json_file or not image_root:
+        raise InputError(
+            f"dataset {name!r} is not ANNOTATIONS.json@FOLDER_OF_PHOTOS; with "
+            "configs/custom_dataset.py set custom.train_json, custom.val_json and "
+            "custom.image_root"
+        )
+    if "://" in name:
+        remote_files = need_extra("shards.remote_files", "addresses need")
+        json_file, image_root = remote_files.local_copies(json_file, image_root)
+    register_keypoint_dataset(name, json_file, image_root)
+    give_schema(json_file, schema)
 
 
 def get_schema(dataset_names: str | Sequence[str]) -> KeypointSchema:
