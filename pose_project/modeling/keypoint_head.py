@@ -15,8 +15,8 @@ from detectron2.modeling.roi_heads.keypoint_head import KRCNNConvDeconvUpsampleH
 from torch import Tensor, nn
 
 from pose_project.modeling.decoding import decode_heatmaps
-from pose_project.modeling.keypoint_predictions import KeypointPredictions, LabelledPeople
-from pose_project.modeling.losses import encode_keypoints, keypoint_loss
+from pose_project.modeling.keypoint_predictions import KeypointPredictions
+from pose_project.modeling.losses import LabelledPeople, encode_keypoints, keypoint_loss
 from pose_project.modeling.spatial_softmax import SpatialSoftmax
 from pose_project.utils.extras import find_extra, find_in_extras, need_extra
 

@@ -5,15 +5,13 @@ Legend: R instances of all images, K keypoints.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import Protocol
 
 import torch
-import torch.distributed as dist
 from detectron2.structures import Boxes, Instances
-from detectron2.utils import comm
 from torch import Tensor, nn
 
+from pose_project.modeling.losses import LabelledPeople, mean_count_over_processes
 from pose_project.structures.oks import AREA_SHARE
 from pose_project.utils.extras import need_extra
 
@@ -93,7 +91,7 @@ class KeypointPredictions(ABC):
         """Return the outputs of mirrored people as they are where the photo is not mirrored."""
 
     @abstractmethod
-    def losses(self, outputs: Tensor, people: "LabelledPeople") -> dict[str, Tensor]:
+    def losses(self, outputs: Tensor, people: LabelledPeople) -> dict[str, Tensor]:
         """Return the losses of the head itself."""
 
     def forward(self, x: Tensor, instances: list[Instances]) -> dict[str, Tensor] | list[Instances]:
@@ -197,45 +195,6 @@ def decode_keypoints(
     return {"pred_keypoints": head.points(outputs, regions)}
 
 
-class LabelledPeople:
-    """The people of a training batch, those of all images in order.
-
-    What only some losses need is computed when it is first asked for.
-
-    Args:
-        instances: of each image; of an image without anybody no field but the boxes is needed.
-        num_keypoints: K.
-
-    Attributes:
-        regions: (R, 4) XYXY_ABS that features were pooled from.
-        keypoints: (R, K, 3) as (x, y, v), in the same space.
-        num_images: of the batch.
-    """
-
-    def __init__(self, instances: list[Instances], num_keypoints: int) -> None:
-        self.num_images = len(instances)
-        self._people = [each for each in instances if len(each) > 0]
-        people = self._people or instances[:1]
-        self.regions = torch.cat([each.proposal_boxes.tensor for each in people])
-        self.keypoints = (
-            torch.cat([each.gt_keypoints.tensor for each in people])
-            if self._people
-            else self.regions.new_zeros(0, num_keypoints, 3)
-        )
-
-    @cached_property
-    def labelled(self) -> Tensor:
-        """(R, K) bool, v > 0."""
-        return self.keypoints[..., 2] > 0
-
-    @cached_property
-    def areas(self) -> Tensor:
-        """(R,) what OKS takes for the areas of people of whom the true boxes are known, px^2."""
-        if not self._people:
-            return self.regions[:, 0]
-        return AREA_SHARE * torch.cat([each.gt_boxes.area() for each in self._people])
-
-
 def _by_oks(instances: Instances) -> Instances:
     """Return people with scores multiplied by ``pred_oks``, the best first; or as they are."""
     if not instances.has("pred_oks"):
@@ -257,18 +216,6 @@ def _best_of_each_class(instances: Instances, count: int) -> Tensor:
         (scores[:, None] == scores) & (index[:, None] > index)
     )
     return (is_before & (classes[:, None] == classes)).sum(dim=1) < count
-
-
-def mean_count_over_processes(count: Tensor) -> Tensor:
-    """Return a count, at least one in total, averaged over all processes, as float32.
-
-    DistributedDataParallel averages gradients over processes; with this as the divisor of a summed
-    loss, a batch gives the same gradient however it is spread.
-    """
-    total = count.float()
-    if comm.get_world_size() > 1:
-        dist.all_reduce(total)
-    return total.clamp(min=1) / comm.get_world_size()
 
 
 def enlarge(boxes: Tensor, scale: float) -> Tensor:

@@ -1,13 +1,60 @@
-"""The keypoint loss: a softmax over the S * S cells of each keypoint's heatmap.
+"""The people of a training batch, and their keypoint loss: a softmax over each heatmap's cells.
 
 Spaces: *image* (continuous, pixels of the network's input) and *cell* (row-major index into an
 S x S heatmap stretched over a box). R instances, K keypoints.
 """
 
+from functools import cached_property
+
+import torch
+import torch.distributed as dist
 import torch.nn.functional as F
+from detectron2.structures import Instances
+from detectron2.utils import comm
 from torch import Tensor
 
+from pose_project.structures.oks import AREA_SHARE
+
 _IGNORED = -100
+
+
+class LabelledPeople:
+    """The people of a training batch, those of all images in order.
+
+    What only some losses need is computed when it is first asked for.
+
+    Args:
+        instances: of each image; of an image without anybody no field but the boxes is needed.
+        num_keypoints: K.
+
+    Attributes:
+        regions: (R, 4) XYXY_ABS that features were pooled from.
+        keypoints: (R, K, 3) as (x, y, v), in the same space.
+        num_images: of the batch.
+    """
+
+    def __init__(self, instances: list[Instances], num_keypoints: int) -> None:
+        self.num_images = len(instances)
+        self._people = [each for each in instances if len(each) > 0]
+        people = self._people or instances[:1]
+        self.regions = torch.cat([each.proposal_boxes.tensor for each in people])
+        self.keypoints = (
+            torch.cat([each.gt_keypoints.tensor for each in people])
+            if self._people
+            else self.regions.new_zeros(0, num_keypoints, 3)
+        )
+
+    @cached_property
+    def labelled(self) -> Tensor:
+        """(R, K) bool, v > 0."""
+        return self.keypoints[..., 2] > 0
+
+    @cached_property
+    def areas(self) -> Tensor:
+        """(R,) what OKS takes for the areas of people of whom the true boxes are known, px^2."""
+        if not self._people:
+            return self.regions[:, 0]
+        return AREA_SHARE * torch.cat([each.gt_boxes.area() for each in self._people])
 
 
 def encode_keypoints(keypoints: Tensor, boxes: Tensor, heatmap_size: int) -> tuple[Tensor, Tensor]:
@@ -64,3 +111,15 @@ def keypoint_loss(
         targets = targets.where(valid, _IGNORED).flatten()
     losses = F.cross_entropy(logits.float(), targets, reduction="sum", ignore_index=_IGNORED)
     return losses / normalizer
+
+
+def mean_count_over_processes(count: Tensor) -> Tensor:
+    """Return a count, at least one in total, averaged over all processes, as float32.
+
+    DistributedDataParallel averages gradients over processes; with this as the divisor of a summed
+    loss, a batch gives the same gradient however it is spread.
+    """
+    total = count.float()
+    if comm.get_world_size() > 1:
+        dist.all_reduce(total)
+    return total.clamp(min=1) / comm.get_world_size()

@@ -18,7 +18,8 @@ from detectron2.modeling.roi_heads import ROI_KEYPOINT_HEAD_REGISTRY
 from detectron2.modeling.roi_heads.keypoint_head import BaseKeypointRCNNHead
 from torch import Tensor, nn
 
-from pose_project.modeling.keypoint_predictions import KeypointPredictions, LabelledPeople
+from pose_project.modeling.keypoint_predictions import KeypointPredictions
+from pose_project.modeling.losses import LabelledPeople
 
 _FLOW_WIDTH, _FLOW_LAYERS = 64, 6
 _SMALLEST_SCALE = 1e-3  # of the region

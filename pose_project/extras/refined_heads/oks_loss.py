@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from pose_project.modeling.keypoint_head import SpatialSoftmaxKeypointHead
-from pose_project.modeling.keypoint_predictions import LabelledPeople
+from pose_project.modeling.losses import LabelledPeople
 from pose_project.modeling.spatial_softmax import SpatialSoftmax
 
 

@@ -13,12 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pose_project.modeling.keypoint_predictions import (
-    KeypointPredictions,
-    LabelledPeople,
-    PointDistribution,
-    mean_count_over_processes,
-)
+from pose_project.modeling.keypoint_predictions import KeypointPredictions, PointDistribution
+from pose_project.modeling.losses import LabelledPeople, mean_count_over_processes
 
 _SMALLEST = 1e-6
 
