@@ -13,7 +13,7 @@ from benchmarks.compare import growth_exponent
 from pose_project.utils.errors import InputError
 from pose_project.utils.files import atomic_path, write_text_atomic
 
-COUNTS = "device_counts.json"
+COUNTS, REAL_PHOTOS = "device_counts.json", "real_photos.json"
 _OURS, _THEIRS = "#0072B2", "#D55E00"  # Okabe and Ito's palette
 _INTRODUCTION = """\
 # Benchmarks
@@ -52,13 +52,16 @@ def write_report(page: Path) -> int:
         InputError: if there are no JSON files, or one was not written by ``tools/benchmark.py``.
     """
     folder = page.with_suffix("")
-    files = sorted(set(folder.glob("*.json")) - {folder / COUNTS})
+    files = sorted(path for path in folder.glob("*.json") if _is_comparison(path))
     if not files:
         raise InputError(f"no JSON files in {folder}; make them with --task TASK --json FILE")
     records = [(path, _read(path)) for path in files]  # all of them before anything is written
     sections = [_section(path, record, folder.name) for path, record in records]
     if (folder / COUNTS).exists():
         sections.append(_counts_section(json.loads((folder / COUNTS).read_text(encoding="utf-8"))))
+    if (folder / REAL_PHOTOS).exists():
+        record = json.loads((folder / REAL_PHOTOS).read_text(encoding="utf-8"))
+        sections.append(_real_photos_section(record))
     write_text_atomic(page, "\n".join([_INTRODUCTION, *sections]))
     return len(files)
 
@@ -79,6 +82,32 @@ channels, and ten people in each photo. *Syncs*: the host waits for a number, a 
 """
 
 
+def _real_photos_section(record: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+    absent = "".join(f"- **{name}**: {why}\n" for name, why in record["absent"].items())
+    return f"""\
+## {record["photos"]} real photos, {record["device"]}
+
+`python -m benchmarks.{" ".join(record["command"]).replace(".py", "", 1)}` at
+`{(record["git_commit"] or "unknown commit")[:12]}`; {versions}.
+
+Photos of COCO val2017 with {record["people"]} annotated people; AP and AR of pycocotools, in percent;
+milliseconds are the median of a photo, resizing included, the models one after the other.
+
+{tabulate(record["rows"], headers="keys", tablefmt="github", floatfmt=".1f")}
+
+The rows do not say which model is better:
+
+- Ours is the compact model of `make demo`, which has seen synthetic people only. A model of ours that
+  was trained on real photos could not be had for this run: the published R50-FPN weights were out of
+  reach. `--model keypoint_rcnn_R50_FPN_3x` adds it where they can be fetched.
+- MoveNet was trained on COCO and on photos of its authors', gives six people at most, and sees a long
+  side of 256 pixels; ours sees a short side of 192. It ran in TensorFlow.js (WebAssembly), ours in
+  PyTorch: the times compare programs as one would install them, not the two designs.
+- So few photos make AP uncertain by several points.
+{absent}"""
+
+
 def counts_table(counts: dict[str, dict[str, dict[str, int]]]) -> str:
     """Return {work: {"ours" or "detectron2": {what: number}}} as a Markdown table."""
     rows = []
@@ -86,6 +115,14 @@ def counts_table(counts: dict[str, dict[str, dict[str, int]]]) -> str:
         ours, theirs = sides["ours"], sides["detectron2"]
         rows.append({"work": work, **{each: f"{ours[each]} / {theirs[each]}" for each in ours}})
     return tabulate(rows, headers="keys", tablefmt="github")
+
+
+def _is_comparison(path: Path) -> bool:
+    """Return whether it is not the record of another page, which names no task."""
+    try:
+        return "task" in json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return True  # and is refused when it is read
 
 
 def _read(path: Path) -> dict[str, Any]:
