@@ -106,9 +106,7 @@ def in_turn(
     return found, np.array(seconds)
 
 
-def score(
-    name: str, photos: list[dict[str, Any]], found: list[Poses], seconds: np.ndarray
-) -> Row:
+def score(name: str, photos: list[dict[str, Any]], found: list[Poses], seconds: np.ndarray) -> Row:
     """Return a model's row."""
     evaluator = PoseEvaluator(DATASET, tasks=("bbox", "keypoints"), engine="pycocotools")
     evaluator.reset()
@@ -138,7 +136,9 @@ def load_mayaku(name: str) -> Callable[[np.ndarray], Poses]:
     try:
         predictor = mayaku.from_pretrained(name, device="cpu")
     except (OSError, RuntimeError, ValueError) as error:
-        raise InputError(f"{mayaku.__version__} is installed, but has no weights: {error}") from error
+        raise InputError(
+            f"{mayaku.__version__} is installed, but has no weights: {error}"
+        ) from error
     return lambda image: Poses.of_instances(predictor(image[:, :, ::-1]), extras=())
 
 

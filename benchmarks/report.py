@@ -91,19 +91,20 @@ def _real_photos_section(record: dict[str, Any]) -> str:
 `python -m benchmarks.{" ".join(record["command"]).replace(".py", "", 1)}` at
 `{(record["git_commit"] or "unknown commit")[:12]}`; {versions}.
 
-Photos of COCO val2017 with {record["people"]} annotated people; AP and AR of pycocotools, in percent;
-milliseconds are the median of a photo, resizing included, the models one after the other.
+Photos of COCO val2017 with {record["people"]} annotated people; AP and AR of pycocotools, in
+percent; milliseconds are the median of a photo, resizing included, the models one after the other
+on a busy machine.
 
 {tabulate(record["rows"], headers="keys", tablefmt="github", floatfmt=".1f")}
 
 The rows do not say which model is better:
 
-- Ours is the compact model of `make demo`, which has seen synthetic people only. A model of ours that
-  was trained on real photos could not be had for this run: the published R50-FPN weights were out of
-  reach. `--model keypoint_rcnn_R50_FPN_3x` adds it where they can be fetched.
-- MoveNet was trained on COCO and on photos of its authors', gives six people at most, and sees a long
-  side of 256 pixels; ours sees a short side of 192. It ran in TensorFlow.js (WebAssembly), ours in
-  PyTorch: the times compare programs as one would install them, not the two designs.
+- Ours is the compact model of `make demo`, which has seen synthetic people only. A model of ours
+  that was trained on real photos could not be had for this run: the published R50-FPN weights were
+  out of reach. `--model keypoint_rcnn_R50_FPN_3x` adds it where they can be fetched.
+- MoveNet was trained on COCO and on photos of its authors', gives six people at most, and sees a
+  long side of 256 pixels; ours sees a short side of 192. It ran in TensorFlow.js (WebAssembly),
+  ours in PyTorch: the times compare programs as one would install them, not the two designs.
 - So few photos make AP uncertain by several points.
 {absent}"""
 
