@@ -61,7 +61,7 @@ def write_coco_sized_json(path: Path, num_photos: int, num_people: int, seed: in
     ]
     category = {"id": 1, "name": "person", "keypoints": list(COCO_PERSON.names), "skeleton": []}
     content = {"images": images, "annotations": annotations, "categories": [category]}
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content), encoding="utf-8")
 
 
 def measure_dataset(json_file: Path, total_batch_size: int, num_batches: int) -> dict[str, Any]:

@@ -185,7 +185,9 @@ def peak_memory_mb(function: Callable[[], Any], device: torch.device) -> tuple[A
         return function(), None
     ctypes.CDLL(None).malloc_trim(0)  # else what was freed before is used again and not seen
     try:
-        Path("/proc/self/clear_refs").write_text("5")  # the peak is now what is there
+        Path("/proc/self/clear_refs").write_text(
+            "5", encoding="utf-8"
+        )  # the peak is now what is there
     except OSError:
         return function(), None
     before = _status_bytes("VmRSS")
@@ -194,7 +196,7 @@ def peak_memory_mb(function: Callable[[], Any], device: torch.device) -> tuple[A
 
 
 def _status_bytes(name: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
     return 0

@@ -57,7 +57,7 @@ def write_ground_truth(json_file: Path, num_photos: int, seed: int = 0) -> None:
     ]
     category = {"id": 1, "name": "person", "keypoints": list(COCO_PERSON.names), "skeleton": []}
     content = {"images": images, "annotations": annotations, "categories": [category]}
-    json_file.write_text(json.dumps(content))
+    json_file.write_text(json.dumps(content), encoding="utf-8")
 
 
 def make_predictions(
@@ -74,7 +74,7 @@ def make_predictions(
         For each photo the model's input, with ``image_id``, and the predicted instances.
     """
     rng = np.random.default_rng(seed)
-    content = json.loads(json_file.read_text())
+    content = json.loads(json_file.read_text(encoding="utf-8"))
     people = content["annotations"]
     of_person = rng.integers(0, len(people), num_detections)
     is_near = rng.random(num_detections) < _FOUND_SHARE

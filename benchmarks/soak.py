@@ -95,7 +95,8 @@ def damage_checkpoints(folder: Path, tries: int, seed: int) -> dict[str, int]:
         newest.write_bytes(damaged)
         fell_back += checkpointer.newest_intact() == older
     newest.write_bytes(intact)
-    assert sha256_of(newest) == json.loads(newest.with_suffix(".json").read_text())["sha256"]
+    note = json.loads(newest.with_suffix(".json").read_text(encoding="utf-8"))
+    assert sha256_of(newest) == note["sha256"]
     return {"tries": tries, "fell_back": fell_back}
 
 
@@ -151,7 +152,7 @@ def _start(command: list[str]) -> subprocess.Popen:
 
 
 def _rows(folder: Path) -> list[dict[str, Any]]:
-    lines = (folder / "metrics.json").read_text().splitlines()
+    lines = (folder / "metrics.json").read_text(encoding="utf-8").splitlines()
     return [{k: v for k, v in json.loads(line).items() if k not in _TIMINGS} for line in lines]
 
 
@@ -162,7 +163,7 @@ def _count_rows(folder: Path) -> int:
 
 def _resident_mb(pid: int) -> float:
     try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1])
     except (OSError, IndexError):
         return 0.0  # it has just ended
     return pages * 4096 / 2**20

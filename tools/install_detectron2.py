@@ -131,7 +131,7 @@ def download_archive(folder: Path) -> Path:
     pip_folder = folder / "pip"
     run_pip("install", "--quiet", "--target", str(pip_folder), DOWNLOADER)
     pinned = folder / "pinned.txt"
-    pinned.write_text(f"{ARCHIVE} --hash=sha256:{ARCHIVE_SHA256}\n")
+    pinned.write_text(f"{ARCHIVE} --hash=sha256:{ARCHIVE_SHA256}\n", encoding="utf-8")
     flags = ("--no-deps", "--no-binary=:all:", "--no-build-isolation", "--require-hashes")
     run_pip(
         *("download", "--quiet", *flags, "-r", str(pinned), "-d", str(folder)),
@@ -158,7 +158,7 @@ def patch_tree(package: Path) -> None:
                 "this is not the release that the replacements were written for"
             )
         path.write_text(text.replace(old, new), encoding="utf-8")
-    (package / "_C.py").write_text(STAND_IN)
+    (package / "_C.py").write_text(STAND_IN, encoding="utf-8")
 
 
 def build_wheel(folder: Path) -> Path:
@@ -167,7 +167,7 @@ def build_wheel(folder: Path) -> Path:
         archive.extractall(folder / "source", filter="data")
     (source,) = (folder / "source").iterdir()
     patch_tree(source / "detectron2")
-    (source / "setup.py").write_text(SETUP)
+    (source / "setup.py").write_text(SETUP, encoding="utf-8")
     run_pip(
         *("wheel", "--quiet", "--no-deps", "--no-build-isolation"),
         *("-w", str(folder / "wheel"), str(source)),

@@ -119,7 +119,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     drawing, record = (Path(f"{arguments.output}{suffix}") for suffix in (".jpg", ".json"))
     cv2.imwrite(str(drawing), draw(photo, people, description))
-    record.write_text(json.dumps({"photo": str(arguments.photo), "people": people}, indent=2))
+    found = {"photo": str(arguments.photo), "people": people}
+    record.write_text(json.dumps(found, indent=2), encoding="utf-8")
     print(f"{len(people)} people; wrote {drawing} and {record}")
     return 0
 

@@ -21,7 +21,7 @@ from pose_project.structures import KeypointSchema, schema_of_categories
 from pose_project.structures.coco_results import to_coco_results
 from pose_project.structures.poses import Poses
 from pose_project.utils.errors import InputError
-from pose_project.utils.files import write_text_atomic
+from pose_project.utils.files import file_name_of, write_text_atomic
 from pose_project.utils.json_files import collection_paused
 
 logger = logging.getLogger(__name__)
@@ -303,6 +303,6 @@ def _annotations_of(dataset_name: str, output_dir: str | None) -> AnnotationFile
         return load_annotations(metadata.json_file)
     if output_dir is None:
         raise InputError(f"dataset {dataset_name!r} has no annotation file; give an output_dir")
-    path = Path(output_dir) / f"{dataset_name}_coco_format.json"
+    path = Path(output_dir) / file_name_of(f"{dataset_name}_coco_format.json")
     convert_to_coco_json(dataset_name, str(path))
     return load_annotations(path)

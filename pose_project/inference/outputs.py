@@ -42,7 +42,8 @@ class ImageIds:
             return
         content = read_json(annotations)
         try:
-            self._by_tail = {str(each["file_name"]): each["id"] for each in content["images"]}
+            images = {str(each["file_name"]): each["id"] for each in content["images"]}
+            self._by_tail = {_with_slashes(name): id_ for name, id_ in images.items()}
             ids = {each["name"]: each["id"] for each in content["categories"]}
         except (KeyError, TypeError) as error:
             raise InputError(f"{annotations} is not a COCO annotation file: {error!r}") from error
@@ -83,9 +84,14 @@ class ImageIds:
         return [{**each, "id": id_} for each, id_ in ids]
 
     def _annotated(self, source: Source) -> int | None:
-        pieces = source.path.parts
+        pieces = _with_slashes(source.path.as_posix()).split("/")
         tails = ("/".join(pieces[start:]) for start in range(len(pieces) - 1, -1, -1))
         return next((self._by_tail[tail] for tail in tails if tail in self._by_tail), None)
+
+
+def _with_slashes(path: str) -> str:
+    """Return a path without the backslashes of Windows."""
+    return path.replace("\\", "/")
 
 
 def write_coco(

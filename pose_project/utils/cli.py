@@ -1,6 +1,7 @@
 """What every command line does alike: one clear line for an error, no traceback, exit codes."""
 
 import logging
+import signal
 import sys
 import traceback
 import warnings
@@ -40,6 +41,11 @@ def run_tool(main: Callable[[], int | None], debug: bool) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def stop_signals() -> list[signal.Signals]:
+    """Return SIGINT and SIGTERM, as far as the system has them."""
+    return [getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasattr(signal, name)]
 
 
 def _one_line(error: BaseException) -> str:

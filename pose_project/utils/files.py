@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        with open(temporary, "rb") as stream:
+        with open(temporary, "r+b") as stream:  # Windows syncs only what may be written
             os.fsync(stream.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
@@ -43,6 +44,15 @@ def write_text_atomic(path: str | Path, text: str) -> None:
     """Write ``text`` as UTF-8 so that a reader sees the old or the new content, never a part."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def file_name_of(text: str) -> str:
+    """Return a text as a file's name that every system takes; others' signs become "_".
+
+    >>> file_name_of("train.json@photos?schema=hand21")
+    'train.json@photos_schema=hand21'
+    """
+    return re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", text).rstrip(". ") or "_"
 
 
 def _umask() -> int:

@@ -13,6 +13,7 @@ from detectron2.engine import HookBase
 from detectron2.utils import comm
 
 from pose_project.checkpoint import PoseCheckpointer
+from pose_project.utils.cli import stop_signals
 from pose_project.utils.errors import TrainingInterrupted
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class StopOnSignal(HookBase):
         """Take over both signals, where Python allows it: in the main thread."""
         if threading.current_thread() is not threading.main_thread():
             return
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in stop_signals():
             self._previous[number] = signal.signal(number, self._on_signal)
 
     def after_step(self) -> None:

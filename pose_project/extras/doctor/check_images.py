@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from pose_project.data.dataset_dicts import image_path
 from pose_project.data.image_reading import check_pixels, has_sixteen_bits, upright_size_wh
 from pose_project.extras.doctor.columns import Dataset
 from pose_project.extras.doctor.findings import Finding
@@ -82,7 +83,7 @@ def open_photos(file_names: Sequence[Any], folder: Path) -> list[Photo]:
     """Return the photos of a folder, read in parallel; names that are not text are left out."""
 
     def read(name: Any) -> Photo:
-        return open_photo(folder / name) if isinstance(name, str) and name else missing
+        return open_photo(image_path(folder, name)) if isinstance(name, str) and name else missing
 
     missing = Photo(State.MISSING)
     with ThreadPoolExecutor(THREADS) as pool:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pose_project.data.dataset_dicts import image_path
 from pose_project.extras.doctor.check_categories import schema_of
 from pose_project.extras.doctor.drawn_annotation import draw_annotation
 from pose_project.extras.doctor.examination import Examination
@@ -17,7 +18,7 @@ def draw_examples(examination: Examination, image_root: Path | None) -> list[Exa
     for chosen in choose_examples(examination):
         category = dataset.categories.objects[dataset.category_of[chosen.annotation]]
         picture = draw_annotation(
-            image_root / str(dataset.images.objects[chosen.photo]["file_name"]),
+            image_path(image_root, str(dataset.images.objects[chosen.photo]["file_name"])),
             dataset.annotations.objects[chosen.annotation],
             schema_of(category),
         )

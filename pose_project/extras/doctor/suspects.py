@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from pose_project.data.dataset_dicts import image_path
 from pose_project.data.filling import fill_annotation
 from pose_project.extras.doctor.check_categories import schema_of
 from pose_project.extras.doctor.drawn_annotation import draw_annotation
@@ -65,8 +66,9 @@ def read_suspects(path: Path, examination: Examination, image_root: Path) -> lis
             raise InputError(
                 f"--suspects {path} does not belong to {examination.report.path}: {error!r}"
             ) from error
+        file = image_path(image_root, str(photo["file_name"]))
         drawn = [
-            (title, draw_annotation(image_root / str(photo["file_name"]), annotation, schema))
+            (title, draw_annotation(file, annotation, schema))
             for title, annotation in shown
             if annotation is not None
         ]

@@ -82,7 +82,10 @@ def write_ranking(folder: Path, ranked: Sequence[RankedPhoto], schema: KeypointS
     The sheet needs the extra ``pictures``.
     """
     chosen = [each for each in ranked if each.is_chosen]
-    with atomic_path(folder / "ranking.csv") as path, open(path, "w", newline="") as stream:
+    with (
+        atomic_path(folder / "ranking.csv") as path,
+        open(path, "w", encoding="utf-8", newline="") as stream,
+    ):
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(_COLUMNS)
         for each in ranked:

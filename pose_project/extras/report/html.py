@@ -16,11 +16,13 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 from tqdm import tqdm
 
+from pose_project.data.dataset_dicts import image_path
+from pose_project.data.image_reading import read_photo
 from pose_project.evaluation import METRICS
 from pose_project.extras.report.diagnosis import KINDS
 from pose_project.extras.report.gallery import ERRORS
 from pose_project.extras.report.markdown import ERROR_NAMES
-from pose_project.utils.errors import InputError
+from pose_project.utils.errors import InputError, UnreadablePhotoError
 from pose_project.utils.files import write_text_atomic
 from pose_project.visualization.palette import COLOURS
 
@@ -206,7 +208,7 @@ def _photo(photo: dict[str, Any], images: Path | None) -> dict[str, Any]:
     """Return the record with ``thumbnail`` and ``link`` where there is such a file, and a size."""
     extra: dict[str, Any] = {"thumbnail": None, "link": None}
     if images is not None:
-        path = (images / photo["file_name"]).resolve()
+        path = image_path(images, photo["file_name"]).resolve()
         if path.is_relative_to(images.resolve()) and path.is_file():  # not "../" out of the folder
             extra = {"thumbnail": _thumbnail(path), "link": path.as_uri()}
     if not (photo["width"] and photo["height"]):
@@ -217,8 +219,9 @@ def _photo(photo: dict[str, Any], images: Path | None) -> dict[str, Any]:
 
 def _thumbnail(path: Path) -> str | None:
     """Return a small JPEG as a data URI; None if the file is not a photo."""
-    picture = cv2.imread(str(path))
-    if picture is None:
+    try:
+        picture = read_photo({"file_name": str(path)}, "BGR")
+    except UnreadablePhotoError:
         return None
     scale = min(1.0, _THUMBNAIL_PX / max(picture.shape[:2]))
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

@@ -6,6 +6,7 @@ import socket
 import uvicorn
 from fastapi import FastAPI
 
+from pose_project.utils.cli import stop_signals
 from pose_project.utils.errors import InputError
 
 _MAX_CONNECTIONS = 1000
@@ -43,7 +44,7 @@ def serve(app: FastAPI, listener: socket.socket) -> None:
         server.should_exit = True
 
     # uvicorn raises the signal once more when it is done; being asked to stop is not an error
-    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {each: signal.signal(each, stop) for each in stop_signals()}
     try:
         server.run(sockets=[listener])
     finally:

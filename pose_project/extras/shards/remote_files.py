@@ -8,7 +8,7 @@ from filelock import FileLock
 
 from pose_project.utils.cache import cache_folder
 from pose_project.utils.errors import DownloadError, InputError
-from pose_project.utils.files import atomic_path, write_text_atomic
+from pose_project.utils.files import atomic_path, file_name_of, write_text_atomic
 from pose_project.utils.provenance import sha256_of
 
 INDEX = "shards.json"  # of a folder of shards
@@ -57,7 +57,7 @@ def local_folder(address: str) -> Path:
     """Return the folder of the cache for the files below an address; made if it is not there."""
     address = address.rstrip("/")
     digest = hashlib.sha256(address.encode()).hexdigest()[:16]
-    folder = cache_folder() / "remote" / f"{address.rpartition('/')[2]}-{digest}"
+    folder = cache_folder() / "remote" / f"{file_name_of(address.rpartition('/')[2])}-{digest}"
     if not (folder / _ORIGIN).exists():
         write_text_atomic(folder / _ORIGIN, address)
     return folder
