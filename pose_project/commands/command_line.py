@@ -44,6 +44,8 @@ def run_command(name: str, argv: Sequence[str] | None = None, prog: str | None =
         hint = did_you_mean(name, commands) or f"; there are {', '.join(commands)}"
         print(f"error: no command {name!r}{hint}", file=sys.stderr)
         return EXIT_WRONG_INPUT
+    if sys.platform == "darwin":  # PyTorch reads it once, when it is imported
+        os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     command = importlib.import_module(commands[name].module)
     parser = build_parser(name, prog)
     arguments = parse(parser, sys.argv[1:] if argv is None else argv)

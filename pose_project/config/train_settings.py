@@ -133,7 +133,7 @@ class TrainSettings:
     )
     device: str = setting(
         "cuda",
-        "Falls back to `cpu`, saying so, where there is no GPU.",
+        "Falls back to `cpu`, saying so, where there is no GPU; `mps` is Apple's.",
         accepts=_is_device,
         expected="a device of PyTorch such as cuda, cuda:1 or cpu",
     )

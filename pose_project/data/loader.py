@@ -143,8 +143,7 @@ class TrainLoader:
             batch_sampler=self.batch_sampler,
             num_workers=self.num_workers,
             collate_fn=pack if self.num_workers else _as_list,
-            # release 2.4 of PyTorch, the oldest here, knows accelerators by CUDA's name only
-            pin_memory=getattr(torch, "accelerator", torch.cuda).is_available(),
+            pin_memory=_can_pin_memory(),
             worker_init_fn=_leave_interrupts_to_the_parent,
             # its own generator: by default a loader draws from the global random state
             generator=torch.Generator().manual_seed(self.dataset.seed),
@@ -259,6 +258,12 @@ def _seed_cpu(seed: int, *position: int) -> int:
     torch_seed = words[2] << 32 | words[3]
     torch.default_generator.manual_seed(torch_seed)  # torch.manual_seed asks all devices: slow
     return torch_seed
+
+
+def _can_pin_memory() -> bool:
+    # release 2.4 of PyTorch, the oldest here, knows accelerators by CUDA's name only
+    has_accelerator = getattr(torch, "accelerator", torch.cuda).is_available()
+    return has_accelerator and not torch.backends.mps.is_available()
 
 
 def _leave_interrupts_to_the_parent(worker_id: int) -> None:

@@ -209,19 +209,24 @@ def fold_batchnorms(model: nn.Module) -> None:
         norm = convolution.norm
         if not isinstance(norm, (FrozenBatchNorm2d, nn.BatchNorm2d)):
             continue
+        bias = convolution.bias
         weight, bias = fuse_conv_bn_weights(
-            convolution.weight.double(),
-            None if convolution.bias is None else convolution.bias.double(),
-            norm.running_mean.double(),
-            norm.running_var.double(),
+            _in_float64(convolution.weight),
+            None if bias is None else _in_float64(bias),
+            _in_float64(norm.running_mean),
+            _in_float64(norm.running_var),
             norm.eps,
-            norm.weight.double(),
-            norm.bias.double(),
+            _in_float64(norm.weight),
+            _in_float64(norm.bias),
         )
         convolution.weight = _like(convolution.weight, weight)
         convolution.bias = _like(convolution.weight, bias)
         convolution.norm = None
 
 
+def _in_float64(values: Tensor) -> Tensor:
+    return values.cpu().double()  # Apple's MPS has none
+
+
 def _like(parameter: nn.Parameter, values: Tensor) -> nn.Parameter:
-    return nn.Parameter(values.to(parameter.dtype), requires_grad=parameter.requires_grad)
+    return nn.Parameter(values.to(parameter), requires_grad=parameter.requires_grad)

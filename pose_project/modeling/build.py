@@ -28,8 +28,13 @@ def build_model(cfg: DictConfig) -> nn.Module:
 
 
 def resolve_device(device: str) -> str:
-    """Return ``device``, or ``"cpu"`` with one line saying so where there is no GPU."""
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        logger.info("No CUDA device here: running on the CPU.")
+    """Return ``device``, or ``"cpu"`` with one line saying so where there is no such GPU.
+
+    Apple's (``mps``) is used where it is asked for, and never in place of another.
+    """
+    is_there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    kind = device.partition(":")[0]
+    if kind in is_there and not is_there[kind]():
+        logger.info("No %s device here: running on the CPU.", kind.upper())
         return "cpu"
     return device

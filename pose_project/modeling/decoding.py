@@ -148,7 +148,8 @@ def _split_by_pixels(people: Tensor, longest: Tensor, num_keypoints: int) -> Ite
     """
     people = people[longest[people].argsort()]
     # within a chunk all are padded to the largest, so sizes may differ by sqrt(2) at most
-    octave = (2 * longest[people].double().log2()).ceil()
+    # on the host, where the numbers of people are needed: not every device has float64
+    octave = (2 * longest[people].cpu().double().log2()).ceil()
     step = (num_keypoints * octave.exp2()).cumsum(0) // PIXELS_PER_STEP
     _, counts = torch.stack([octave, step]).unique_consecutive(dim=1, return_counts=True)
     return iter(people.split(counts.tolist())) if len(people) else iter(())

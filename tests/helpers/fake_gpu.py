@@ -49,6 +49,7 @@ _CPU = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
 _ANY = torch._C.DispatchKeySet(torch._C.DispatchKey.PrivateUse2)
 _libraries: list[torch.library.Library] = []
 _available = False
+_has_float64 = True
 _random_state: Tensor
 
 
@@ -84,6 +85,17 @@ def plugged_in() -> Iterator[str]:
         yield DEVICE
     finally:
         _available = False
+
+
+@contextmanager
+def without_float64() -> Iterator[None]:
+    """Let the device refuse numbers of 64 bits with a point, as Apple's MPS does."""
+    global _has_float64
+    _has_float64 = False
+    try:
+        yield
+    finally:
+        _has_float64 = True
 
 
 class _Hook(registration._DummyPrivateUse1Hook if IS_SUPPORTED else object):
@@ -165,6 +177,8 @@ def on_device(values: Tensor, storage: torch.UntypedStorage | None = None) -> Te
         values: on the CPU.
         storage: of the device, where there already is one over that memory.
     """
+    if values.dtype == torch.float64 and not _has_float64:
+        raise TypeError(f"{DEVICE} has no float64")
     tensor = torch._C._acc.create_empty_tensor((0,), values.dtype)
     return _lay_out(tensor, values, storage or _storage_over(values.untyped_storage()))
 

@@ -24,8 +24,8 @@ def oks_nms(instances: Instances, schema: KeypointSchema, threshold: float) -> T
     Returns:
         (M,) int64, the best first; on the device of the instances.
     """
-    boxes = instances.pred_boxes.tensor.detach().double().cpu().numpy()
-    points = instances.pred_keypoints.detach().double().cpu().numpy()[..., :2]
+    boxes = instances.pred_boxes.tensor.detach().cpu().double().numpy()
+    points = instances.pred_keypoints.detach().cpu().double().numpy()[..., :2]
     classes = instances.pred_classes.cpu().numpy()
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1)
     areas = AREA_SHARE * sides.prod(axis=1)
