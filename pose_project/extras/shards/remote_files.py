@@ -112,6 +112,8 @@ def _copy(address: str, file: Path, sha256: str | None) -> None:
         try:
             source = fsspec.open(address, "rb").open()
         except FileNotFoundError as error:
+            if isinstance(error.__cause__, OSError):  # fsspec says so, too, if nobody answers
+                raise DownloadError(f"{address} cannot be opened: {error.__cause__}") from error
             raise InputError(f"there is no {address}") from error
         except (ImportError, ValueError) as error:  # a file system that is not installed, or known
             raise InputError(f"{address} cannot be opened: {error}") from error
