@@ -52,6 +52,8 @@ setup(
         "export": ["onnx>=1.16", "onnxruntime>=1.19"],
         # exported models in OpenVINO, and Triton's own check of its configuration
         "ray": ["ray[data]>=2.40"],
+        # predict --parquet, of shards
+        "parquet": ["pyarrow>=15"],
         "runtimes": ["openvino>=2024.4", "tritonclient>=2.50"],
         # the initial segmentation of selective search
         "proposals": ["scikit-image>=0.24"],

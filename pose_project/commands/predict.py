@@ -61,6 +61,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--annotations", type=Path, metavar="FILE", help="COCO JSON whose image ids to use"
     )
+    parser.add_argument(
+        "--parquet", action="store_true", help="of shards: Parquet files instead of JSON lines"
+    )
     parser.add_argument("--json", metavar="FILE", help="everything found; - prints it")
     parser.add_argument("--show", action="store_true", help="in a window, too")
     parser.add_argument("--no-draw", action="store_true", help="draw nothing")
@@ -84,9 +87,11 @@ def run(arguments: argparse.Namespace) -> None:
     if tars is not None:
         _check_for_shards(arguments)
         cfg, weights = read_model(arguments)
-        options = arguments.batch_size, arguments.save_json, _engine(arguments)
+        options = arguments.batch_size, arguments.save_json, _engine(arguments), arguments.parquet
         shards.predict_tars(tars, arguments.output, cfg, weights, *options)
         return
+    if arguments.parquet:
+        raise InputError("--parquet goes with shards")
     camera = find_camera(inputs)
     if camera and arguments.output:
         raise InputError("a camera is drawn into the current folder: leave out --output")

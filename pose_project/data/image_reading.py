@@ -134,13 +134,18 @@ def read_photo(photo: dict[str, Any], image_format: str) -> np.ndarray:
     try:
         image = decode_photo(_read_bytes(photo), image_format)
         detection_utils.check_image_size(photo, image)
-    except UnidentifiedImageError as error:  # its text is about an object in memory
-        reason = missing_decoder(Path(photo["file_name"])) or "it is not a photo of a known kind"
-        raise UnreadablePhotoError(f"{photo['file_name']} cannot be used: {reason}") from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        reason = " ".join(str(error).split())
+        is_unknown = isinstance(error, UnidentifiedImageError)
+        reason = is_unknown and missing_decoder(Path(photo["file_name"])) or why_unreadable(error)
         raise UnreadablePhotoError(f"{photo['file_name']} cannot be used: {reason}") from error
     return image
+
+
+def why_unreadable(error: Exception) -> str:
+    """Return what a decoder's error says, in one line."""
+    if isinstance(error, UnidentifiedImageError):  # its text is about an object in memory
+        return "it is not a photo of a known kind"
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _read_bytes(photo: dict[str, Any]) -> bytes:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pose_project.data.image_reading import decode_photo
+from pose_project.data.image_reading import decode_photo, why_unreadable
 from pose_project.inference import PosePredictor
 from pose_project.structures.poses import Poses
 
@@ -51,7 +51,7 @@ class PosesOfBatch:
                 images.append(decode_photo(bytes(data), "BGR"))
                 problems.append("")
             except Exception as error:  # decoders raise nearly anything on damaged files
-                problems.append(" ".join(str(error).split()) or type(error).__name__)
+                problems.append(why_unreadable(error))
         found = iter(self.predictor.predict(images))
         poses = [self._nothing() if problem else next(found) for problem in problems]
         others = {name: values for name, values in batch.items() if name != self.column}

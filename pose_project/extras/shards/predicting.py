@@ -1,11 +1,11 @@
-"""Predict the photos in tar shards: one file of JSON lines a shard, instead of one a photo."""
+"""Predict the photos in tar shards: one file a shard, instead of one a photo."""
 
 import itertools
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,8 +15,15 @@ import orjson
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from pose_project.data.image_reading import decode_photo, is_image_file
+from pose_project.data.image_reading import decode_photo, is_image_file, why_unreadable
 from pose_project.evaluation.model_categories import load_categories
+from pose_project.extras.shards.parts import (
+    JSON_LINES,
+    PARQUET,
+    pyarrow,
+    read_part,
+    write_part,
+)
 from pose_project.extras.shards.reading import (
     INDEX,
     check_size,
@@ -42,14 +49,16 @@ class Tar:
     Attributes:
         path: of the file, which may be still to be fetched.
         sha256: hexadecimal, where an index says it.
+        suffix: of the file for what is found in it.
     """
 
     path: Path
     sha256: str | None = None
+    suffix: str = JSON_LINES
 
     def part(self, output: Path) -> Path:
         """Return the file for what is found in it."""
-        return output / "shards" / f"{self.path.stem}.jsonl"
+        return output / "shards" / f"{self.path.stem}{self.suffix}"
 
     def is_done(self, output: Path) -> bool:
         """Return whether it was predicted and is the same since: its part has its time."""
@@ -96,6 +105,7 @@ def predict_tars(
     batch_size: int,
     save_json: bool = False,
     engine: Engine | None = None,
+    parquet: bool = False,
 ) -> None:
     """Predict this process's share of the shards; whoever finds everything done sums it up.
 
@@ -109,10 +119,14 @@ def predict_tars(
         batch_size: photos that go through the model together.
         save_json: also write everything as COCO's results.
         engine: predicts elsewhere; None does so in this process.
+        parquet: ``shards/NAME.parquet`` instead.
 
     Raises:
         InputError: if model or folder do not fit, or a shard is torn; what is done is kept.
     """
+    if parquet:
+        pyarrow()  # before anything is computed
+        tars = [replace(tar, suffix=PARQUET) for tar in tars]
     use_own_gpu()
     settings = settings_of(cfg, weights, load_categories(cfg, weights), [])
     folder = output / "shards"
@@ -178,10 +192,9 @@ def predict_tar(tar: Tar, part: Path, predictor: PosePredictor, batch_size: int)
     samples = _samples(tar.path)
     remove_leftovers(part)
     with atomic_path(part) as temporary:
-        with open(temporary, "wb") as stream:
-            while batch := list(itertools.islice(samples, batch_size)):
-                for line in _predict_batch(tar.path, batch, predictor):
-                    stream.write(orjson.dumps(line) + b"\n")
+        batches = iter(lambda: list(itertools.islice(samples, batch_size)), [])
+        lines = (_predict_batch(tar.path, batch, predictor) for batch in batches)
+        write_part(temporary, part.suffix, lines)
         os.utime(temporary, ns=(changed, changed))
 
 
@@ -196,7 +209,7 @@ def _predict_batch(
         try:
             images[number] = decode_photo(sample.data, "BGR")
         except Exception as error:  # decoders raise nearly anything on damaged files
-            reason = " ".join(str(error).split())
+            reason = why_unreadable(error)
             lines[-1]["problem"] = f"{path}/{sample.name} cannot be used: {reason}"
     category_ids = [each["id"] for each in predictor.categories]
     found = predictor.predict(list(images.values()))
@@ -276,8 +289,7 @@ def _whole(path: Path) -> Path:
 
 def _lines(tars: Sequence[Tar], output: Path) -> Iterator[dict[str, Any]]:
     for tar in tars:
-        with open(tar.part(output), "rb") as stream:
-            yield from map(orjson.loads, stream)
+        yield from read_part(tar.part(output))
 
 
 def _write_results(tars: Sequence[Tar], output: Path) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from helpers.runs import CONFIG, EVERYTHING
 
 from pose_project.commands.command_line import main
 from pose_project.data import resolve_dataset
+from pose_project.extras.shards.parts import read_part
 from pose_project.extras.shards.writing import write_shards
 
 TRAIN = "synthetic_demo_train_12"
@@ -88,6 +91,47 @@ def test_poses_are_those_of_the_folder(weights, shards, tmp_path, capsys):
     assert predict(weights, tmp_path / "b", [str(shards)], "--save-json") == 0
     os.utime(shard, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert f"{len(parts)} shards, {len(parts) - 1} of them earlier" in capsys.readouterr().out
+
+
+def test_parquet_holds_what_the_json_lines_hold(weights, shards, tmp_path, capsys):
+    pandas, parquet = pytest.importorskip("pandas"), pytest.importorskip("pyarrow.parquet")
+    own = tmp_path / "shards"
+    shutil.copytree(shards, own)
+    damaged = own / "photos-000001.tar"
+    content = bytearray(damaged.read_bytes())
+    content[512 : 512 + 64] = bytes(64)  # of its first photo
+    damaged.write_bytes(content)
+    for output, more in (("a", []), ("b", ["--parquet"])):
+        assert predict(weights, tmp_path / output, [str(own)], "--save-json", *more) == 0
+    said = capsys.readouterr()
+    assert (
+        said.out.splitlines()[-1].startswith("4 shards: ") and "1 photos with problems" in said.out
+    )
+    assert said.err.count("not read: ") == 2
+    for name in ("results.json", "images.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    for file in (tmp_path / "a/shards").glob("*.jsonl"):
+        assert list(read_part(file)) == list(read_part(tmp_path / f"b/shards/{file.stem}.parquet"))
+    files = sorted((tmp_path / "b/shards").glob("*.parquet"))
+    table = pandas.concat(map(pandas.read_parquet, files))
+    assert len(table) == 12 and table.problem.notna().sum() == 1
+    assert table.people.dropna().map(len).sum() == len(results(tmp_path / "b"))
+    # what is there is not made again, and the two do not count as each other
+    assert predict(weights, tmp_path / "b", [str(own)], "--parquet") == 0
+    assert "4 shards, 4 of them earlier" in capsys.readouterr().out
+    assert parquet.read_metadata(tmp_path / "b/shards/photos-000000.parquet").num_rows == 3
+
+
+def test_parquet_without_pyarrow_or_shards(weights, shards, tmp_path, capsys, monkeypatch):
+    photo = resolve_dataset(TRAIN).image_root
+    for inputs, message in (
+        ([photo], "--parquet goes with shards"),
+        ([str(shards)], "needs PyArrow"),
+    ):
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+        assert predict(weights, tmp_path / "out", inputs, "--parquet") == 2
+        assert message in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
 
 
 def test_wrong_input(weights, shards, tmp_path, capsys):
