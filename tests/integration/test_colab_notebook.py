@@ -10,9 +10,9 @@ import pytest
 from helpers.repository import ROOT
 from helpers.runs import CONFIG, TINY
 
-from pose_project.commands.setup import python_of
 from pose_project.config.loading import load_config
 from pose_project.engine.runs import train
+from pose_project.extras.environment.command import python_of
 
 nbformat = pytest.importorskip("nbformat")
 

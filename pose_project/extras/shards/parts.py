@@ -16,7 +16,7 @@ from pose_project.utils.errors import InputError
 JSON_LINES, PARQUET = ".jsonl", ".parquet"
 
 
-def write_part(path: Path, suffix: str, batches: Iterable[list[dict[str, Any]]]) -> None:
+def write_found(path: Path, suffix: str, batches: Iterable[list[dict[str, Any]]]) -> None:
     """Write the lines of all batches, one after the other.
 
     Args:
@@ -42,8 +42,8 @@ def write_part(path: Path, suffix: str, batches: Iterable[list[dict[str, Any]]])
                 raise InputError(f"a photo does not fit into Parquet's columns: {error}") from error
 
 
-def read_part(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a file of :func:`write_part`, told by its suffix."""
+def read_found(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a file of :func:`write_found`, told by its suffix."""
     if path.suffix == JSON_LINES:
         with open(path, "rb") as stream:
             yield from map(orjson.loads, stream)

@@ -21,8 +21,8 @@ from pose_project.extras.shards.parts import (
     JSON_LINES,
     PARQUET,
     pyarrow,
-    read_part,
-    write_part,
+    read_found,
+    write_found,
 )
 from pose_project.extras.shards.reading import (
     INDEX,
@@ -194,7 +194,7 @@ def predict_tar(tar: Tar, part: Path, predictor: PosePredictor, batch_size: int)
     with atomic_path(part) as temporary:
         batches = iter(lambda: list(itertools.islice(samples, batch_size)), [])
         lines = (_predict_batch(tar.path, batch, predictor) for batch in batches)
-        write_part(temporary, part.suffix, lines)
+        write_found(temporary, part.suffix, lines)
         os.utime(temporary, ns=(changed, changed))
 
 
@@ -289,7 +289,7 @@ def _whole(path: Path) -> Path:
 
 def _lines(tars: Sequence[Tar], output: Path) -> Iterator[dict[str, Any]]:
     for tar in tars:
-        yield from read_part(tar.part(output))
+        yield from read_found(tar.part(output))
 
 
 def _write_results(tars: Sequence[Tar], output: Path) -> None:

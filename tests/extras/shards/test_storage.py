@@ -102,7 +102,9 @@ def gs(shards: Path) -> Iterator[str]:
 def address(request: pytest.FixtureRequest, tmp_path, monkeypatch) -> str:
     """Where the shards are, with nothing fetched yet."""
     address = request.getfixturevalue(request.param)
-    monkeypatch.setattr("pose_project.data.remote_files.cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(
+        "pose_project.extras.shards.remote_files.cache_folder", lambda: tmp_path / "cache"
+    )
     return address
 
 

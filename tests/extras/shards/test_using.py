@@ -12,7 +12,7 @@ from helpers.runs import CONFIG, EVERYTHING
 
 from pose_project.commands.command_line import main
 from pose_project.data import resolve_dataset
-from pose_project.extras.shards.parts import read_part
+from pose_project.extras.shards.parts import read_found
 from pose_project.extras.shards.writing import write_shards
 
 TRAIN = "synthetic_demo_train_12"
@@ -111,7 +111,9 @@ def test_parquet_holds_what_the_json_lines_hold(weights, shards, tmp_path, capsy
     for name in ("results.json", "images.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     for file in (tmp_path / "a/shards").glob("*.jsonl"):
-        assert list(read_part(file)) == list(read_part(tmp_path / f"b/shards/{file.stem}.parquet"))
+        assert list(read_found(file)) == list(
+            read_found(tmp_path / f"b/shards/{file.stem}.parquet")
+        )
     files = sorted((tmp_path / "b/shards").glob("*.parquet"))
     table = pandas.concat(map(pandas.read_parquet, files))
     assert len(table) == 12 and table.problem.notna().sum() == 1
