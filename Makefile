@@ -35,7 +35,7 @@ test: setup
 	$(RUN) -m pytest -n 2 --dist loadscope -m "not integration and not gpu and not bench"
 
 test-integration: setup
-	$(RUN) -m pytest -m "integration and not gpu"
+	$(RUN) -m pytest -n 2 --dist loadfile -m "integration and not gpu"
 
 # some minutes; needs a machine that does nothing else
 bench: setup
