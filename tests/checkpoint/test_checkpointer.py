@@ -141,6 +141,7 @@ def test_bare_state_dicts_load(tmp_path):
     assert torch.equal(model.weight, other.weight)
 
 
+@pytest.mark.integration
 def test_pretrained_regnets_fill_the_backbone(tmp_path):
     """A file of pycls: its own level, names without our prefix, counters of BatchNorm."""
     model = build(load_config(str(ROOT / "configs/keypoint_rcnn_regnety_4gf_FPN_1x.py")), "model")

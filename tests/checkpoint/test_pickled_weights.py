@@ -129,8 +129,16 @@ def test_no_dict_of_weights(tmp_path, content, what):
     ("config", "stock"),
     [
         ("configs/keypoint_rcnn_R50_FPN_1x.py", "keypoint_rcnn_R_50_FPN_1x.yaml"),
-        ("configs/keypoint_rcnn_R101_FPN_3x.py", "keypoint_rcnn_R_101_FPN_3x.yaml"),
-        ("configs/keypoint_rcnn_X101_FPN_3x.py", "keypoint_rcnn_X_101_32x8d_FPN_3x.yaml"),
+        pytest.param(
+            "configs/keypoint_rcnn_R101_FPN_3x.py",
+            "keypoint_rcnn_R_101_FPN_3x.yaml",
+            marks=pytest.mark.integration,
+        ),
+        pytest.param(
+            "configs/keypoint_rcnn_X101_FPN_3x.py",
+            "keypoint_rcnn_X_101_32x8d_FPN_3x.yaml",
+            marks=pytest.mark.integration,
+        ),
     ],
 )
 def test_model_zoo_weights_fill_our_models_completely(tmp_path, config, stock):

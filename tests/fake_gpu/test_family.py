@@ -20,6 +20,16 @@ _SAME_MODEL = {
     "custom_dataset_R50_FPN.py",
     "quick/coco_tiny.py",
 }
+_QUICK = {
+    "keypoint_rcnn_R50_FPN_1x.py",
+    "keypoint_rcnn_R50_FPN_refined_3x.py",
+    "quick/fast_synthetic.py",
+    "quick/faster_synthetic.py",
+    "quick/mask_synthetic.py",
+    "quick/synthetic.py",
+    "torchvision_keypoint_rcnn_R50_FPN.py",
+}
+"""One of each kind; the others take a minute more."""
 CONFIGS = sorted(
     {
         str(path.relative_to(ROOT / "configs"))
@@ -48,7 +58,13 @@ def proposal_files(synthetic_cache, tmp_path_factory) -> list[str]:
     return overrides
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in _QUICK else pytest.param(name, marks=pytest.mark.integration)
+        for name in CONFIGS
+    ],
+)
 def test_trains_and_is_evaluated(narrow, losses, fake_gpu, name, proposal_files, tmp_path):
     skip_without_vit(name)
     files = proposal_files if name.rpartition("/")[2].startswith("fast_") else []

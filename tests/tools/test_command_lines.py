@@ -248,6 +248,7 @@ def test_convert_dataset_refuses_wrong_input(tmp_path, capsys, arguments, messag
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.integration
 def test_benchmark_data_at_a_small_size(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(tasks, "NUM_PHOTOS", 200)
     monkeypatch.setattr(tasks, "NUM_PEOPLE", 800)

@@ -44,6 +44,7 @@ def test_what_is_copied_is_let_through(steps):
     assert sorted(copied) == sorted(allowed)
 
 
+@pytest.mark.integration
 def test_the_copied_files_are_all_that_setup_and_commands_need(steps, image):
     (setup,) = [rest for kind, rest in steps if kind == "RUN" and "pose_project" in rest]
     command = shlex.split(setup.partition(" && ")[0])

@@ -143,6 +143,7 @@ def test_one_person_and_many(tmp_path, people):
     agreement_on(model, exported, *photos, NOBODY)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("topk", ["null", "2"])
 @pytest.mark.parametrize("switches", HEADS)
 def test_every_head_and_region(tmp_path, switches, topk):
@@ -201,6 +202,7 @@ def test_torchvisions_way(tmp_path):
     assert agreement.people > 5
 
 
+@pytest.mark.integration
 def test_openvino_finds_the_same_people(model, tmp_path):
     """It has neither float64 nor int64: sizes and pixels must not need them."""
     pytest.importorskip("openvino", reason="openvino is not installed")
@@ -242,6 +244,7 @@ def test_torchscript_runs_without_detectron2(model, tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "boxes.npy"), expected, atol=0.01)
 
 
+@pytest.mark.integration
 def test_example_needs_neither_torch_nor_the_project(weights, tmp_path):
     assert run_tool(weights, tmp_path / "out") == 0
     cv2.imwrite(str(tmp_path / "photo.png"), smooth_photo(120, 160))

@@ -32,6 +32,7 @@ def losses(folder: Path) -> list[dict]:
     return [{k: v for k, v in row.items() if k not in ("time", "data_time")} for row in rows]
 
 
+@pytest.mark.integration
 def test_losses_and_weights_are_those_of_the_folder(start, shards, tmp_path):
     """Workers, augmentation, order: everything of a run, bit for bit; and resumed in between."""
     data = resolve_dataset(TRAIN)
