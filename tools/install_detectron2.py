@@ -207,7 +207,9 @@ def main(argv: list[str] | None = None) -> int:
                 arguments.wheel_dir.mkdir(parents=True, exist_ok=True)
                 print(f"Wheel: {shutil.copy2(wheel, arguments.wheel_dir)}")
             if not found:
-                run_pip("install", "--quiet", "--no-deps", str(wheel))
+                run_pip(
+                    "install", "--quiet", str(wheel)
+                )  # with what it needs, where that is missing
                 print(f"Installed {wheel.name}.")
     except (InstallError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -55,3 +55,16 @@ def test_a_failed_download_is_one_line(installer, capsys, monkeypatch):
     monkeypatch.setattr(installer, "run_pip", no_network)
     assert installer.main([]) == 2
     assert capsys.readouterr().err == "error: 'pip download ...' failed: no network\n"
+
+
+def test_what_detectron2_needs_is_installed_with_it(installer, tmp_path, monkeypatch):
+    """In an environment of PyTorch alone; what is there already satisfies pip."""
+    wheel = tmp_path / "detectron2-0.6+nocompile-py3-none-any.whl"
+    calls = []
+    monkeypatch.setattr(installer, "describe_installed", lambda: None)
+    monkeypatch.setattr(installer, "build_wheel", lambda _: wheel)
+    monkeypatch.setattr(installer, "run_pip", lambda *arguments, **_: calls.append(arguments))
+    assert installer.main([]) == 0
+    assert calls == [("install", "--quiet", str(wheel))]
+    for needed in ("cloudpickle", "fvcore", "omegaconf", "hydra-core", "iopath", "yacs"):
+        assert f'"{needed}"' in installer.SETUP
