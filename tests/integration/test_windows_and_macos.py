@@ -38,7 +38,8 @@ def spawn(tool: str, *arguments: str, folder: Path) -> str:
     script = folder / "spawning.py"
     script.write_text(SPAWNING, encoding="utf-8")
     command = [sys.executable, str(script), str(ROOT / "tools" / f"{tool}.py"), *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    # one thread, as in the tests themselves: more sum up in another order
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
