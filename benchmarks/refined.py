@@ -2,7 +2,7 @@
 
     python -m benchmarks.refined --runs output/refined CASE:ITERATIONS:SEED ...
     python -m benchmarks.refined --runs output/refined --times 660 --json docs/refined.json \
-        --plot docs/images/refined.png
+        --plot docs/images/refined.png --curves docs/images/refined_curves.png
 
 Small models from scratch on synthetic photos; a run is one case with one seed, and leaves a record.
 Runs whose record is there are not made again, and one that was stopped goes on where it was. The
@@ -274,6 +274,45 @@ def plot(records: Iterable[dict[str, Any]], max_iter: int, path: Path) -> None:
     pyplot.close(figure)
 
 
+def plot_curves(runs: Path, records: Iterable[dict[str, Any]], max_iter: int, path: Path) -> None:
+    """Draw the keypoint loss over the iterations: of heatmaps, so that its unit is the same.
+
+    Cases differ in colour; seeds are lines of one colour.
+    """
+    # slow, and only this needs it
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4.5))
+    drawn: dict[str, str] = {}
+    for record in records:
+        case = record["case"]
+        metrics = run_folder(runs, case, record["max_iter"], record["seed"]) / "metrics.json"
+        if record["max_iter"] != max_iter or case == "likelihood" or not metrics.is_file():
+            continue
+        rows = map(json.loads, metrics.read_text(encoding="utf-8").splitlines())
+        points = [
+            (row["iteration"], row["loss_keypoint"]) for row in rows if "loss_keypoint" in row
+        ]
+        (line,) = axes.plot(
+            *zip(*points, strict=True),
+            color=drawn.get(case),
+            label=None if case in drawn else case,
+            linewidth=1,
+        )
+        drawn[case] = line.get_color()
+    axes.set_xlabel("iteration")
+    axes.set_ylabel("keypoint loss, nats")
+    axes.grid(alpha=0.4)
+    axes.legend()
+    figure.tight_layout()
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)
+    pyplot.close(figure)
+
+
 def sum_up(arguments: argparse.Namespace) -> None:
     """Print and write what the records say."""
     files = sorted(arguments.runs.glob("*/record.json"))
@@ -303,6 +342,9 @@ def sum_up(arguments: argparse.Namespace) -> None:
         write_text_atomic(arguments.json, json.dumps(result, indent=2) + "\n")
     if arguments.plot:
         plot(records, max(each["max_iter"] for each in records), arguments.plot)
+    if arguments.curves:
+        shortest = min(each["max_iter"] for each in records)
+        plot_curves(arguments.runs, records, shortest, arguments.curves)
 
 
 def _with_spread(ranking: dict[str, float | None] | None) -> str:
@@ -322,6 +364,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--times", type=int, metavar="ITERATIONS", help="also time these models")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the result here")
     parser.add_argument("--plot", type=Path, metavar="OUT.png", help="also draw the longest runs")
+    parser.add_argument(
+        "--curves", type=Path, metavar="OUT.png", help="also draw the loss of the shortest runs"
+    )
     arguments = parser.parse_args(argv)
     setup_logger(name="pose_project")
 

@@ -29,13 +29,21 @@ def test_mean_and_spread_of_the_seeds(tmp_path, capsys):
         (tmp_path / str(number)).mkdir()
         (tmp_path / f"{number}/record.json").write_text(json.dumps(each))
     plot, output = tmp_path / "plot.png", tmp_path / "all.json"
+    curves = tmp_path / "curves.png"
+    losses = [{"iteration": each, "loss_keypoint": 8.0 - each} for each in range(3)]
+    for seed in (0, 1):
+        folder = refined.run_folder(tmp_path, "none", 9, seed)
+        folder.mkdir()
+        (folder / "metrics.json").write_text("\n".join(map(json.dumps, losses)))
     arguments = ["--runs", str(tmp_path), "--json", str(output), "--plot", str(plot)]
+    arguments += ["--curves", str(curves)]
     assert refined.main(arguments) == 0
     rows = {each["case"]: each for each in json.loads(output.read_text())["rows"]}
     assert rows["none"]["seeds"] == [0, 1] and rows["none"]["bbox"] == 50.5
     assert rows["none"]["box"] == {"mean": 52, "spread": pytest.approx(8**0.5)}
     assert rows["refined"]["learned"] == {"mean": 60, "spread": None}
     assert Image.open(plot).width > 100
+    assert Image.open(curves).width > 100
     assert "52.0 ± 2.8" in capsys.readouterr().out
 
 
