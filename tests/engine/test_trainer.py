@@ -72,6 +72,7 @@ def _interrupted(trainer, after):
     return step
 
 
+@pytest.mark.integration
 def test_a_finished_run_is_evaluated_once_more(start, tmp_path):
     first = start().train()
     before = rows(tmp_path / "run")
@@ -80,6 +81,7 @@ def test_a_finished_run_is_evaluated_once_more(start, tmp_path):
     assert rows(tmp_path / "run") == before
 
 
+@pytest.mark.integration
 def test_a_run_cannot_be_resumed_to_fewer_iterations_than_it_has(start, tmp_path):
     start("train.max_iter=4").train()
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
@@ -91,6 +93,7 @@ def test_a_run_cannot_be_resumed_to_fewer_iterations_than_it_has(start, tmp_path
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")} == before
 
 
+@pytest.mark.integration
 def test_best_metric_survives_a_resume(start):
     trainer = start("train.eval_period=2", "train.best_metric=bbox/AR100")
     trainer.train()
@@ -100,6 +103,7 @@ def test_best_metric_survives_a_resume(start):
     assert best["value"] >= 0
 
 
+@pytest.mark.integration
 def test_best_checkpoint_is_not_what_resume_continues_from(start, tmp_path):
     trainer = start("train.eval_period=1", "train.checkpointer.period=0")
     trainer.max_iter = 2
@@ -107,6 +111,7 @@ def test_best_checkpoint_is_not_what_resume_continues_from(start, tmp_path):
     assert (tmp_path / "run" / "last_checkpoint").read_text() == "model_final.pth"
 
 
+@pytest.mark.integration
 def test_old_checkpoints_go(start, tmp_path):
     start("train.checkpointer.period=1", "train.checkpointer.max_to_keep=2").train()
     numbered = sorted(path.name for path in (tmp_path / "run").glob("model_0*"))
@@ -170,6 +175,7 @@ def test_the_dump_of_a_loss_that_is_not_finite_shows_it_again(start, tiny_config
         again.train()
 
 
+@pytest.mark.integration
 def test_updates_that_are_not_finite_are_left_out_up_to_a_limit(start, tmp_path):
     trainer = start("train.max_skipped_steps=1")
     poison(trainer, iteration=3)
@@ -244,6 +250,7 @@ def photo_of(people: int, size_hw: tuple[int, int]) -> dict:
     }
 
 
+@pytest.mark.integration
 def test_average_of_the_weights_is_saved_evaluated_and_resumed(start, tmp_path):
     trainer = start("train.ema_decay=0.5", "train.max_iter=4")
     results = trainer.train()
@@ -259,6 +266,7 @@ def test_average_of_the_weights_is_saved_evaluated_and_resumed(start, tmp_path):
     assert torch.equal(final[name], resumed.average.module.state_dict()[name])
 
 
+@pytest.mark.integration
 def test_validation_loss_is_recorded_and_changes_nothing(start, tmp_path):
     start("train.validation_loss=True", folder="with").train()
     start(folder="without").train()
@@ -282,6 +290,7 @@ def test_training_stops_when_the_best_metric_stops_improving(start, tmp_path):
     assert (tmp_path / "run" / "last_checkpoint").read_text() == "model_final.pth"
 
 
+@pytest.mark.integration
 def test_channels_last_changes_nothing(start, tmp_path):
     for switch in (True, False):
         settings = ("train.amp.enabled=False", "train.max_iter=2")
@@ -358,6 +367,7 @@ def test_rows_of_a_later_iteration_and_a_torn_row_are_dropped(tmp_path):
     assert path.read_text() == '{"iteration": 1, "a": 2}\n'
 
 
+@pytest.mark.integration
 def test_settings_of_a_resumed_run_are_those_of_its_config(start, tmp_path):
     start("train.max_iter=4").train()
     again = start(
@@ -372,6 +382,7 @@ def test_settings_of_a_resumed_run_are_those_of_its_config(start, tmp_path):
     assert rows(tmp_path / "run")[4]["lr"] == pytest.approx(expected[0])
 
 
+@pytest.mark.integration
 def test_a_run_whose_last_evaluation_failed_is_completed_by_resuming(start, tmp_path):
     trainer = start("train.checkpointer.period=0")
     trainer.test = lambda *_, **__: 1 / 0
@@ -402,6 +413,7 @@ def test_out_of_memory_names_the_batch_and_what_to_try(start, tmp_path):
     assert torch.load(tmp_path / "run" / last)["iteration"] == 1
 
 
+@pytest.mark.integration
 def test_photos_that_vanish_during_training_are_replaced(start, tmp_path, caplog):
     trainer = start()
     run_step = trainer.run_step
@@ -424,6 +436,7 @@ def test_photos_that_vanish_during_training_are_replaced(start, tmp_path, caplog
     assert any("Replaced a photo" in message for message in caplog.messages)
 
 
+@pytest.mark.integration
 def test_metrics_in_memory_do_not_grow_with_the_run(start, monkeypatch):
     monkeypatch.setattr("pose_project.engine.trainer._HISTORY", 3)
     trainer = start()
@@ -444,6 +457,7 @@ FUSED = [
 ]
 
 
+@pytest.mark.integration
 def test_a_fused_optimizer_reports_as_often_as_it_logs_and_learns_the_same(start, tmp_path):
     start("train.log_period=3", "train.amp.enabled=False").train()
     expected = rows(tmp_path / "run")

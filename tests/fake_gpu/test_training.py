@@ -20,9 +20,15 @@ EXACT = (
         ("train.amp.dtype=bf16", "train.visualizations=1"),
         ("train.amp.dtype=fp16", "train.accumulate=2"),
         ("train.amp.enabled=False", "train.clip_grad_norm=0", "optimizer.foreach=True"),
-        ("train.ema_decay=0.5", "train.eval_period=1", "train.validation_loss=True"),
+        pytest.param(
+            ("train.ema_decay=0.5", "train.eval_period=1", "train.validation_loss=True"),
+            marks=pytest.mark.integration,
+        ),
         ("optimizer.fused=True", "train.log_period=2", "dataloader.train.num_workers=1"),
-        ("optimizer.fused=True", "train.amp.dtype=fp16", "train.channels_last=False"),
+        pytest.param(
+            ("optimizer.fused=True", "train.amp.dtype=fp16", "train.channels_last=False"),
+            marks=pytest.mark.integration,
+        ),
     ],
     ids=" ".join,
 )
@@ -36,6 +42,7 @@ def test_every_switch(narrow, losses, fake_gpu, tmp_path, overrides):
     assert moments in ({fake_gpu}, set())  # empty: float16 is still looking for its scale
 
 
+@pytest.mark.integration
 def test_a_run_is_the_cpus_to_the_bit_wherever_it_goes_on(narrow, losses, fake_gpu, tmp_path):
     """Losses, weights and predictions: all on one device, or resumed on the other one and back."""
     narrow(*EXACT, "train.max_iter=3", folder="cpu").train()

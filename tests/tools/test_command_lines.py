@@ -158,6 +158,7 @@ def test_visualize_data(tmp_path, capsys):
     assert run("visualize_data", *command[:4], "--count", "0") == 2
 
 
+@pytest.mark.integration
 def test_sheet_of_augmentations(tmp_path, capsys):
     config = str(ROOT / "configs/quick/synthetic_augmented.py")
     command = ["--config-file", config, "--output", str(tmp_path), "--sheet", TINY_RUN[0]]

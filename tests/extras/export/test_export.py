@@ -129,6 +129,7 @@ def test_nobody(model, exported):
     assert agreement_on(model, exported, NOBODY).people == 0
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("people", [1, 100])
 def test_one_person_and_many(tmp_path, people):
     """Traced with so many, run with nobody and with photos of other sizes."""
@@ -156,6 +157,7 @@ def test_every_head_and_region(tmp_path, switches, topk):
     assert (np.diff(exported(photos[0]).scores) <= 0).all()
 
 
+@pytest.mark.integration
 def test_several_classes_and_keypoints_for_the_best(tmp_path):
     model = make_model(
         "model.roi_heads.num_classes=3", "model.roi_heads.keypoint_head.topk_per_image=2"
@@ -173,6 +175,7 @@ def test_several_classes_and_keypoints_for_the_best(tmp_path):
     )
 
 
+@pytest.mark.integration
 def test_torchvisions_way(tmp_path):
     """RGB, its resizing, its anchors, its boxes without area."""
     cfg = load_config(str(ROOT / "configs/torchvision_keypoint_rcnn_R50_FPN.py"))
@@ -340,6 +343,7 @@ def test_the_tool_describes_and_verifies(weights, tmp_path, capsys):
     assert sorted(path.name for path in output.iterdir()) == written
 
 
+@pytest.mark.integration
 def test_triton_is_told_what_the_file_has(weights, tmp_path):
     """Names, types and numbers of axes are those of the exported file."""
     schema = pytest.importorskip("tritonclient.grpc.model_config_pb2")

@@ -94,6 +94,7 @@ def test_poses_are_those_of_the_folder(weights, shards, tmp_path, capsys):
     assert f"{len(parts)} shards, {len(parts) - 1} of them earlier" in capsys.readouterr().out
 
 
+@pytest.mark.integration
 def test_parquet_holds_what_the_json_lines_hold(weights, shards, tmp_path, capsys):
     pandas, parquet = pytest.importorskip("pandas"), pytest.importorskip("pyarrow.parquet")
     own = tmp_path / "shards"
