@@ -87,6 +87,7 @@ def test_settings_are_those_of_the_config_today():
     assert OmegaConf.to_container(load_config(str(SAVED)).train) == OmegaConf.to_container(today)
 
 
+@pytest.mark.integration
 def test_a_saved_run_trains_and_is_evaluated(tmp_path):
     old_key = "train.inference.answers.flip=True"
     cfg = load_config(str(SAVED), [*SMALL, f"train.output_dir={tmp_path}", old_key])

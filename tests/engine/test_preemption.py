@@ -5,6 +5,7 @@ import pytest
 from pose_project.utils.errors import TrainingInterrupted
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_finishes_the_iteration_saves_and_stops(start, tmp_path, number, exit_code):
     trainer = start("train.checkpointer.period=0")

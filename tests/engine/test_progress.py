@@ -23,6 +23,7 @@ def log_file(tmp_path):
     package.setLevel(level)
 
 
+@pytest.mark.integration
 def test_a_terminal_gets_a_bar_and_the_log_its_lines(start, log_file, monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
@@ -34,6 +35,7 @@ def test_a_terminal_gets_a_bar_and_the_log_its_lines(start, log_file, monkeypatc
     assert log_file.read_text().count("iteration 3/3  loss") == 1
 
 
+@pytest.mark.integration
 def test_elsewhere_there_are_lines(start, log_file, monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     start("train.max_iter=3").train()

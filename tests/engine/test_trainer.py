@@ -281,6 +281,7 @@ def test_validation_loss_is_recorded_and_changes_nothing(start, tmp_path):
     assert plain == rows(tmp_path / "without")
 
 
+@pytest.mark.integration
 def test_training_stops_when_the_best_metric_stops_improving(start, tmp_path):
     trainer = start("train.eval_period=1", "train.patience=2", "train.best_metric=bbox/AR1")
     results = iter([1.0, 3.0, 2.0, 2.5, 9.0])
@@ -346,6 +347,7 @@ def test_float16_needs_a_gpu(start):
         start("train.amp.dtype=fp16")
 
 
+@pytest.mark.integration
 def test_gradients_are_clipped(start):
     trainer = start("train.clip_grad_norm=0.001", "train.amp.enabled=False", "train.max_iter=1")
     trainer.train()
@@ -472,6 +474,7 @@ def test_a_fused_optimizer_reports_as_often_as_it_logs_and_learns_the_same(start
         assert row["total_loss"] == pytest.approx(same["total_loss"], rel=1e-3)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("poisoned", [0, 3, 4])
 def test_a_fused_optimizer_makes_no_update_after_one_that_is_not_finite(
     start, tiny_config, tmp_path, poisoned
@@ -498,6 +501,7 @@ def test_a_fused_optimizer_makes_no_update_after_one_that_is_not_finite(
     assert [again.optimizer.param_groups[0]["lr"]] == rates
 
 
+@pytest.mark.integration
 def test_a_fused_optimizer_leaves_out_one_update(start, tmp_path):
     trainer = start(*FUSED, "train.max_skipped_steps=1")
     poison(trainer, iteration=3)

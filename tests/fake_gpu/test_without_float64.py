@@ -31,6 +31,7 @@ def test_it_is_refused(fake_gpu):
     assert (2.5 * values).dtype == torch.float32
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     "overrides",
     [

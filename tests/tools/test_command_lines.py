@@ -107,6 +107,7 @@ def test_remote_weights_without_a_network(refused, monkeypatch, tmp_path):
     refused(*TINY_RUN, f"train.init_checkpoint={weights}", message=f"cannot fetch {weights}")
 
 
+@pytest.mark.integration
 def test_json_without_keypoints(refused, tmp_path, write_dataset):
     json_file, photos = write_dataset([person()])
     content = json.loads(json_file.read_text())

@@ -171,6 +171,7 @@ sys.stdout.buffer.write(fetch_weights(*pickle.load(sys.stdin.buffer)).read_bytes
 """
 
 
+@pytest.mark.integration
 def test_two_processes_at_once(model, server):
     server.block, server.pause = 1 << 14, 0.01
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}

@@ -35,6 +35,7 @@ def predict(model) -> dict[str, torch.Tensor]:
     }
 
 
+@pytest.mark.integration
 def test_saved_and_loaded_it_predicts_and_scores_the_same(tiny_config, tmp_path):
     cfg = tiny_config("model.roi_heads.box_predictor.test_score_thresh=0.0")
     torch.manual_seed(0)
