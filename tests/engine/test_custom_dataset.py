@@ -173,6 +173,7 @@ def label_studio() -> dict:
     }
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("export", "flips"), [(cvat, [1, 0, 3, 2, 4]), (label_studio, [0, 1, 3, 2])]
 )
@@ -286,6 +287,7 @@ def test_the_full_model_follows_the_annotations(tmp_path):
     assert "keypoint_rcnn_R_50_FPN_3x" in cfg.train.init_checkpoint
 
 
+@pytest.mark.integration
 def test_fine_tuning_takes_over_all_but_the_last_layer(tmp_path):
     first = write(tmp_path / "a", with_keypoints(whole_body()[:9]))
     second = write(tmp_path / "b", with_keypoints(whole_body()[:5]))

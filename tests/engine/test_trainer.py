@@ -163,6 +163,7 @@ def test_loss_that_is_not_finite_stops_and_names_the_photos(start, tmp_path, whe
     assert all(tensor.isfinite().all() for tensor in weights.values())
 
 
+@pytest.mark.integration
 def test_the_dump_of_a_loss_that_is_not_finite_shows_it_again(start, tiny_config, tmp_path):
     trainer = start()
     poison(trainer, iteration=3)
@@ -186,6 +187,7 @@ def test_updates_that_are_not_finite_are_left_out_up_to_a_limit(start, tmp_path)
     assert all(tensor.isfinite().all() for tensor in weights.values())
 
 
+@pytest.mark.integration
 def test_a_gradient_that_is_not_finite_is_left_out_too(start):
     trainer = start("train.max_iter=1", "train.max_skipped_steps=1", "train.amp.enabled=False")
     weight = trainer.model.backbone.fpn_lateral2.weight
@@ -334,6 +336,7 @@ def test_settings_out_of_range(start, override, message):
         start(override)
 
 
+@pytest.mark.integration
 def test_failing_evaluation_does_not_lose_the_training(start, tmp_path):
     trainer = start("train.checkpointer.period=0", "train.eval_period=3")
     trainer.test = lambda *_, **__: 1 / 0

@@ -160,6 +160,7 @@ def test_nothing_readable_is_an_error(predict: Run, tmp_path: Path, capsys) -> N
     assert "none of 1 files could be read" in capsys.readouterr().err
 
 
+@pytest.mark.integration
 def test_goes_on_where_it_was(predict: Run, folder: Path, tmp_path: Path, capsys) -> None:
     everything = ("--input", folder, "--save-json", "--save-csv")
     assert predict(*everything) == 0

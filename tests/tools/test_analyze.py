@@ -215,6 +215,7 @@ def test_names_are_no_markup(files, tmp_path):
     assert "\\|$\\_nose" in row
 
 
+@pytest.mark.integration
 def test_several_categories(files, tmp_path):
     """A hand of three keypoints beside the people, with a name that both have."""
     truth = json.loads(files["truth"].read_text())

@@ -321,6 +321,7 @@ def run_tool(weights, output, *arguments, config=CONFIG, file_format="onnx") -> 
     return load_tool("export").main([*command, "--format", file_format, *overrides, *arguments])
 
 
+@pytest.mark.integration
 def test_the_tool_describes_and_verifies(weights, tmp_path, capsys):
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -364,6 +365,7 @@ def test_triton_is_told_what_the_file_has(weights, tmp_path):
             assert len(one.dims) == len(other.shape)
 
 
+@pytest.mark.integration
 def test_a_file_that_disagrees_is_not_kept(weights, tmp_path, capsys, monkeypatch):
     """The reference sees another photo than the exported model."""
     shifted = ReferenceModel.__call__
