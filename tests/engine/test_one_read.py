@@ -1,4 +1,4 @@
-"""A run reads its annotation files once; an image passes few files on its way to the loss."""
+"""Annotation files are read once; an image passes few files to the loss, and to its drawing."""
 
 import sys
 from collections import Counter
@@ -6,14 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 from detectron2.data import MetadataCatalog
 from detectron2.utils.events import EventStorage
+from helpers.runs import CONFIG, EVERYTHING
 
 import pose_project
 from pose_project.config.building import build
 from pose_project.data import annotation_files as module
 from pose_project.data import get_dataset_dicts
 from pose_project.engine import PoseTrainer
+from pose_project.inference import PosePredictor
 
 _opened: Counter[str] = Counter()
 _PACKAGE = Path(pose_project.__file__).parent
@@ -52,6 +55,10 @@ def files_run(work: Callable[[], object]) -> set[str]:
     return found
 
 
+def without(files: set[str], *folders: str) -> set[str]:
+    return {each for each in files if not each.startswith(folders)}
+
+
 def test_a_run_with_evaluations_reads_each_annotation_file_once(start):
     names = ("synthetic_demo_train_12", "synthetic_demo_val_5")
     for name in names:
@@ -76,4 +83,13 @@ def test_files_from_json_to_loss(tiny_config):
 
     files = files_run(work)
     assert {"data/annotation_files.py", "data/mapper.py", "modeling/keypoint_head.py"} <= files
-    assert len(files) <= 20
+    assert len(without(files, "config", "utils")) <= 18
+
+
+def test_files_from_a_photo_to_its_drawing(weights, photos, tmp_path):
+    predictor = PosePredictor.from_files(CONFIG, str(weights), EVERYTHING)
+    photo = tmp_path / "photo.png"
+    cv2.imwrite(str(photo), photos[0])
+    files = files_run(lambda: predictor(photo).draw())
+    assert {"data/image_reading.py", "visualization/pose_visualizer.py"} <= files
+    assert len(without(files, "config", "utils", "extras")) <= 12
