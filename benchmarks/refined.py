@@ -10,8 +10,8 @@ second command sums up all records, and times "none" against "refined", photo by
 
 Cases: none (the config as it is), learned score, regions, masks, oks loss, context, likelihood,
 levels (keypoints pooled from the levels that COCO's images would have them from, against "learned
-score", which pools everybody from P2), refined (configs/quick/synthetic_refined.py) and refined
-without regions.
+score", which pools everybody from P2), refined (configs/quick/synthetic_refined.py), refined without
+regions, and all together (refined, masks and context).
 """
 
 import argparse
@@ -67,7 +67,9 @@ CASES: dict[str, tuple[Callable[..., None], ...]] = {
     "levels": (pool_from_levels,),
     "refined": (),  # its own config
     "refined without regions": (partial(refined.enlarge_regions, scale=1.0),),
+    "all together": (refined.teach_with_masks, refined.add_global_context),
 }
+_ON_TOP_OF_REFINED = ("refined", "refined without regions", "all together")
 RANKINGS = ("box", "expected", "learned")  # the last where a score was learned
 """By what people are ranked: the score of the box alone, or times the OKS that the softmax lets
 expect (``train.inference.test_time.rescore``), or times the learned one."""
@@ -85,7 +87,7 @@ def make_config(case: str, seed: int, max_iter: int, photos: str, folder: Path) 
         "train.report=False",
         "train.device=cpu",
     ]
-    cfg = load_config(_REFINED if case.startswith("refined") else _CONFIG, overrides)
+    cfg = load_config(_REFINED if case in _ON_TOP_OF_REFINED else _CONFIG, overrides)
     for change in CASES[case]:
         takes_data = change is refined.teach_with_masks
         change(cfg.model, cfg.dataloader) if takes_data else change(cfg.model)
