@@ -6,12 +6,12 @@
 
 Small models from scratch on synthetic photos; a run is one case with one seed, and leaves a record.
 Runs whose record is there are not made again, and one that was stopped goes on where it was. The
-second command sums up all records, and times "none" against "refined", photo by photo.
+second command sums up all records, and times the models of a length in turn, photo by photo.
 
 Cases: none (the config as it is), learned score, regions, masks, oks loss, context, likelihood,
 levels (keypoints pooled from the levels that COCO's images would have them from, against "learned
-score", which pools everybody from P2), refined (configs/quick/synthetic_refined.py), refined without
-regions, and all together (refined, masks and context).
+score", which pools everybody from P2), refined (configs/quick/synthetic_refined.py), refined
+without regions, and all together (refined, masks and context).
 """
 
 import argparse
@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
@@ -46,6 +47,7 @@ from pose_project.utils.provenance import collect_provenance, device_name
 
 _CONFIG = "configs/quick/synthetic.py"
 _WARM_UPS = 5
+_MAX_SEEDS = 10  # that are looked for
 _PHOTOS = "synthetic_demo_val_400"
 _FEW_PHOTOS = "synthetic_demo_val_4"  # for the evaluation that ends a training
 _REFINED = "configs/quick/synthetic_refined.py"
@@ -181,21 +183,28 @@ def _ranked(instances: Any, ranking: str) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def measure_times(
-    runs: Path, cases: Sequence[str], max_iter: int, photos: str
-) -> dict[str, dict[str, float]]:
+def measure_times(runs: Path, max_iter: int, photos: str) -> dict[str, dict[str, Any]]:
     """Return parameters and time of each case as it is used; photos take turns with all of them.
 
+    A case takes part if it has a model of this length in the folder of the runs: the first seed's.
+
     Returns:
-        For each case ``parameters``, those of training left out; ``ms``: the median per photo; and
-        ``ratio``: that over the first case's; ``ratio_by_photo``: the median of the photos' ratios.
+        For each case ``seed``; ``parameters``, those of training left out; ``ms``: the median per
+        photo; ``ratio``: that over the first case's; ``ratio_by_photo``: the median of the photos'
+        ratios.
+
+    Raises:
+        InputError: there is no model of this length.
     """
-    models = {}
-    for case in cases:
-        folder = run_folder(runs, case, max_iter, 0)
-        cfg = make_config(case, 0, max_iter, photos, folder)
-        cfg.train.init_checkpoint = str(folder / "model_final.pth")
-        models[case] = FastInference(load_model(cfg, torch.device("cpu")))
+    seeds, models = {}, {}
+    for case, seed in product(CASES, range(_MAX_SEEDS)):
+        weights = run_folder(runs, case, max_iter, seed) / "model_final.pth"
+        if case not in models and weights.is_file():
+            cfg = make_config(case, seed, max_iter, photos, weights.parent)
+            cfg.train.init_checkpoint = str(weights)
+            seeds[case], models[case] = seed, FastInference(load_model(cfg, torch.device("cpu")))
+    if not models:
+        raise InputError(f"no model of {max_iter} iterations in {runs}")
     seconds: dict[str, list[float]] = {case: [] for case in models}
     for number, batch in enumerate(instantiate(cfg.dataloader.test)):
         order = list(models) if number % 2 else list(reversed(models))
@@ -204,9 +213,10 @@ def measure_times(
             models[case](batch)
             if number >= _WARM_UPS:
                 seconds[case].append(time.perf_counter() - start)
-    first = seconds[cases[0]]
+    first = next(iter(seconds.values()))
     return {
         case: {
+            "seed": seeds[case],
             "parameters": count_parameters(models[case]),
             "ms": 1e3 * median(times),
             "ratio": median(times) / median(first),
@@ -334,11 +344,12 @@ def sum_up(arguments: argparse.Namespace) -> None:
     head = ("case", "iterations", "seeds", *(f"ranked by: {each}" for each in RANKINGS))
     print(tabulate(table, head, tablefmt="github"))
     result = {"task": "refined", "device": device_name(torch.device("cpu")), "rows": rows}
-    if arguments.times:
-        times = measure_times(arguments.runs, ("none", "refined"), arguments.times, _PHOTOS)
-        for case, measured in times.items():
-            print(case, measured)
-        result["times"] = times
+    for max_iter in arguments.times:
+        times = measure_times(arguments.runs, max_iter, _PHOTOS)
+        keys = ("parameters", "ms", "ratio")
+        lines = [(case, *map(measured.get, keys)) for case, measured in times.items()]
+        print(tabulate(lines, (f"{max_iter} iterations", *keys), "github", floatfmt=".2f"))
+        result[f"times_{max_iter}"] = times
     if arguments.json:
         result = {**result, "runs": records, **collect_provenance()}
         write_text_atomic(arguments.json, json.dumps(result, indent=2) + "\n")
@@ -363,7 +374,14 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("run", nargs="*", metavar="CASE:ITERATIONS:SEED", help="to be made")
     parser.add_argument("--runs", type=Path, required=True, help="folder of the runs")
-    parser.add_argument("--times", type=int, metavar="ITERATIONS", help="also time these models")
+    parser.add_argument(
+        "--times",
+        type=int,
+        nargs="+",
+        default=(),
+        metavar="ITERATIONS",
+        help="also time the models of these lengths",
+    )
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the result here")
     parser.add_argument("--plot", type=Path, metavar="OUT.png", help="also draw the longest runs")
     parser.add_argument(

@@ -4,11 +4,16 @@ import json
 
 import numpy as np
 import pytest
+import torch
+from detectron2.config import instantiate
 from helpers.annotations import person
 from PIL import Image
 
 from benchmarks import refined, region_page
-from pose_project.extras.refined_heads.likelihood_head import LikelihoodKeypointHead
+from pose_project.extras.refined_heads.keypoint_heads import (
+    GlobalContextKeypointHead,
+    LikelihoodKeypointHead,
+)
 from pose_project.modeling import PoseROIHeads
 
 
@@ -47,22 +52,42 @@ def test_mean_and_spread_of_the_seeds(tmp_path, capsys):
     assert "52.0 ± 2.8" in capsys.readouterr().out
 
 
+def test_each_case_is_timed_with_the_model_that_is_there(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(refined, "_PHOTOS", "synthetic_demo_val_4")
+    monkeypatch.setattr(refined, "_WARM_UPS", 1)
+    for case, seed in (("none", 2), ("none", 1), ("context", 0)):
+        folder = refined.run_folder(tmp_path, case, 9, seed)
+        folder.mkdir()
+        cfg = refined.make_config(case, seed, 9, "synthetic_demo_val_4", folder)
+        model = instantiate(cfg.model)
+        torch.save({"model": model.state_dict()}, folder / "model_final.pth")
+        (folder / "record.json").write_text(json.dumps(record(case, seed, 50, None)))
+    output = tmp_path / "all.json"
+    arguments = ["--runs", str(tmp_path), "--json", str(output)]
+    assert refined.main([*arguments, "--times", "9"]) == 0
+    times = json.loads(output.read_text())["times_9"]
+    assert list(times) == ["none", "context"] and times["none"]["seed"] == 1
+    assert times["none"]["ratio"] == 1 and times["none"]["ms"] > 1
+    assert 1.1 < times["context"]["parameters"] / times["none"]["parameters"] < 1.2
+    assert refined.main([*arguments, "--times", "8"]) == 2
+    assert "no model of 8 iterations" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("case", refined.CASES)
-def test_a_case_is_one_switch(case, tmp_path):
+def test_a_case_is_its_switches(case, tmp_path):
     cfg = refined.make_config(case, 3, 20, "synthetic_demo_val_4", tmp_path)
-    heads = cfg.model.roi_heads
-    has_regions = case in ("regions", "refined")
-    assert (heads._target_ is PoseROIHeads) == (
-        case.startswith("refined") or case in ("regions", "masks")
-    )
+    heads, head = cfg.model.roi_heads, cfg.model.roi_heads.keypoint_head
+    whole = case == "all together"
+    on_top = whole or case.startswith("refined")
+    has_regions = case in ("regions", "refined") or whole
+    assert (heads._target_ is PoseROIHeads) == (on_top or case in ("regions", "masks"))
     assert heads.get("region_scale", 1.0) == (1.3 if has_regions else 1.0)
-    assert heads.get("masks_only_teach", False) == (case == "masks")
-    assert (heads.keypoint_head._target_ is LikelihoodKeypointHead) == (case == "likelihood")
-    assert bool(heads.keypoint_head.get("oks_loss_weight")) == (
-        case == "oks loss" or case.startswith("refined")
-    )
+    assert heads.get("masks_only_teach", False) == (case == "masks" or whole)
+    assert (head._target_ is LikelihoodKeypointHead) == (case == "likelihood")
+    assert (head._target_ is GlobalContextKeypointHead) == (case == "context" or whole)
+    assert bool(head.get("oks_loss_weight")) == (case == "oks loss" or on_top)
     assert (heads.keypoint_pooler.get("canonical_box_size", 224) == 54) == (case == "levels")
-    assert bool(heads.keypoint_head.get("score_loss_weight")) == (case != "none")
+    assert bool(head.get("score_loss_weight")) == (case != "none")
     assert (cfg.train.seed, cfg.train.max_iter) == (3, 20)
 
 
