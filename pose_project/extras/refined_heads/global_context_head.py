@@ -101,7 +101,7 @@ class GlobalContextKeypointHead(SpatialSoftmaxKeypointHead):
         arguments: of ``SpatialSoftmaxKeypointHead``.
 
     Raises:
-        ValueError: if ``conv_dims`` differ or are no multiple of ``num_heads``.
+        ValueError: if ``conv_dims`` differ or are not multiples of ``num_heads``.
     """
 
     @configurable

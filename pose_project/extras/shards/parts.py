@@ -25,7 +25,7 @@ def write_found(path: Path, suffix: str, batches: Iterable[list[dict[str, Any]]]
         batches: lines; a batch becomes a row group of Parquet.
 
     Raises:
-        InputError: if Parquet is asked for and PyArrow is not installed, or an id is no number.
+        InputError: if Parquet is asked for and PyArrow is not installed, or an id is not a number.
     """
     if suffix == JSON_LINES:
         with open(path, "wb") as stream:
