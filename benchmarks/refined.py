@@ -255,30 +255,43 @@ def summarise(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def plot(records: Iterable[dict[str, Any]], max_iter: int, path: Path) -> None:
-    """Draw keypoint AP of every run of a length, by case and by what people are ranked by."""
+def plot(records: Sequence[dict[str, Any]], path: Path) -> None:
+    """Draw keypoint AP of every run, by length, case and what people are ranked by."""
     # slow, and only this needs it
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    groups = [each for each in records if each["max_iter"] == max_iter]
-    cases = [case for case in CASES if any(each["case"] == case for each in groups)]
-    figure, axes = pyplot.subplots(figsize=(7, 1.2 + 0.7 * len(cases)))
-    marks = {"box": "o", "expected": "s", "learned": "D"}
-    for shift, (ranking, mark) in zip((-0.18, 0, 0.18), marks.items(), strict=True):
-        found = [
-            (each["results"][ranking]["keypoints/AP"], cases.index(each["case"]) + shift)
-            for each in groups
-            if ranking in each["results"]
+    cases = {
+        max_iter: [
+            case
+            for case in CASES
+            if any((each["case"], each["max_iter"]) == (case, max_iter) for each in records)
         ]
-        if found:
-            axes.scatter(*zip(*found, strict=True), marker=mark, label=f"ranked by: {ranking}")
-    axes.set_yticks(range(len(cases)), cases)
-    axes.invert_yaxis()
-    axes.set_xlabel(f"keypoint AP after {max_iter} iterations; a mark for each seed")
-    axes.grid(axis="x", alpha=0.4)
+        for max_iter in sorted({each["max_iter"] for each in records})
+    }
+    counts = [len(each) for each in cases.values()]
+    figure, panels = pyplot.subplots(
+        len(cases),
+        figsize=(7, 1.2 * len(cases) + 0.5 * sum(counts)),
+        squeeze=False,
+        height_ratios=counts,
+    )
+    marks = {"box": "o", "expected": "s", "learned": "D"}
+    for (max_iter, named), axes in zip(cases.items(), panels[:, 0], strict=True):
+        for shift, (ranking, mark) in zip((-0.18, 0, 0.18), marks.items(), strict=True):
+            found = [
+                (each["results"][ranking]["keypoints/AP"], named.index(each["case"]) + shift)
+                for each in records
+                if each["max_iter"] == max_iter and ranking in each["results"]
+            ]
+            if found:
+                axes.scatter(*zip(*found, strict=True), marker=mark, label=f"ranked by: {ranking}")
+        axes.set_yticks(range(len(named)), named)
+        axes.invert_yaxis()
+        axes.set_xlabel(f"keypoint AP after {max_iter} iterations; a mark for each seed")
+        axes.grid(axis="x", alpha=0.4)
     axes.legend()
     figure.tight_layout()
     with atomic_path(path) as temporary:
@@ -354,7 +367,7 @@ def sum_up(arguments: argparse.Namespace) -> None:
         result = {**result, "runs": records, **collect_provenance()}
         write_text_atomic(arguments.json, json.dumps(result, indent=2) + "\n")
     if arguments.plot:
-        plot(records, max(each["max_iter"] for each in records), arguments.plot)
+        plot(records, arguments.plot)
     if arguments.curves:
         shortest = min(each["max_iter"] for each in records)
         plot_curves(arguments.runs, records, shortest, arguments.curves)
@@ -383,7 +396,7 @@ def main(argv: list[str] | None = None) -> int:
         help="also time the models of these lengths",
     )
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the result here")
-    parser.add_argument("--plot", type=Path, metavar="OUT.png", help="also draw the longest runs")
+    parser.add_argument("--plot", type=Path, metavar="OUT.png", help="also draw all runs")
     parser.add_argument(
         "--curves", type=Path, metavar="OUT.png", help="also draw the loss of the shortest runs"
     )
