@@ -146,7 +146,7 @@ def _engine(arguments: argparse.Namespace) -> "Engine | None":
 
 
 def check(arguments: argparse.Namespace, inputs: Sequence[str]) -> None:
-    """Refuse options that exclude each other, numbers out of range, an output that is not a folder."""
+    """Refuse options that exclude each other, numbers out of range, a file for a folder."""
     if not inputs:
         raise InputError("nothing to predict: name photos, videos, folders or a camera's number")
     check_thresholds(arguments)

@@ -35,7 +35,7 @@ def read_suspects(path: Path, examination: Examination, image_root: Path) -> lis
         image_root: folder of the photos.
 
     Raises:
-        InputError: if the file is not such a list, or names photos or annotations that are not there.
+        InputError: if the file is not such a list, or names what is not there.
     """
     content = read_json(path)
     listed = content.get("suspects") if isinstance(content, dict) else None
