@@ -20,7 +20,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import product
 from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
@@ -42,12 +41,11 @@ from pose_project.modeling.acceleration import FastInference
 from pose_project.modeling.keypoint_predictions import KeypointPredictions, decode_keypoints
 from pose_project.utils.cli import EXIT_OK, run_tool
 from pose_project.utils.errors import InputError
-from pose_project.utils.files import atomic_path, write_text_atomic
+from pose_project.utils.files import write_text_atomic
 from pose_project.utils.provenance import collect_provenance, device_name
 
 _CONFIG = "configs/quick/synthetic.py"
 _WARM_UPS = 5
-_MAX_SEEDS = 10  # that are looked for
 _PHOTOS = "synthetic_demo_val_400"
 _FEW_PHOTOS = "synthetic_demo_val_4"  # for the evaluation that ends a training
 _REFINED = "configs/quick/synthetic_refined.py"
@@ -183,10 +181,12 @@ def _ranked(instances: Any, ranking: str) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def measure_times(runs: Path, max_iter: int, photos: str) -> dict[str, dict[str, Any]]:
+def measure_times(
+    runs: Path, records: Iterable[dict[str, Any]], max_iter: int, photos: str
+) -> dict[str, dict[str, Any]]:
     """Return parameters and time of each case as it is used; photos take turns with all of them.
 
-    A case takes part if it has a model of this length in the folder of the runs: the first seed's.
+    A case takes part if a run of this length has left a model: that of the first seed.
 
     Returns:
         For each case ``seed``; ``parameters``, those of training left out; ``ms``: the median per
@@ -197,7 +197,11 @@ def measure_times(runs: Path, max_iter: int, photos: str) -> dict[str, dict[str,
         InputError: there is no model of this length.
     """
     seeds, models = {}, {}
-    for case, seed in product(CASES, range(_MAX_SEEDS)):
+    of_length = [each for each in records if each["max_iter"] == max_iter]
+    for record in sorted(
+        of_length, key=lambda each: (list(CASES).index(each["case"]), each["seed"])
+    ):
+        case, seed = record["case"], record["seed"]
         weights = run_folder(runs, case, max_iter, seed) / "model_final.pth"
         if case not in models and weights.is_file():
             cfg = make_config(case, seed, max_iter, photos, weights.parent)
@@ -255,89 +259,6 @@ def summarise(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def plot(records: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw keypoint AP of every run, by length, case and what people are ranked by."""
-    # slow, and only this needs it
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    cases = {
-        max_iter: [
-            case
-            for case in CASES
-            if any((each["case"], each["max_iter"]) == (case, max_iter) for each in records)
-        ]
-        for max_iter in sorted({each["max_iter"] for each in records})
-    }
-    counts = [len(each) for each in cases.values()]
-    figure, panels = pyplot.subplots(
-        len(cases),
-        figsize=(7, 1.2 * len(cases) + 0.5 * sum(counts)),
-        squeeze=False,
-        height_ratios=counts,
-    )
-    marks = {"box": "o", "expected": "s", "learned": "D"}
-    for (max_iter, named), axes in zip(cases.items(), panels[:, 0], strict=True):
-        for shift, (ranking, mark) in zip((-0.18, 0, 0.18), marks.items(), strict=True):
-            found = [
-                (each["results"][ranking]["keypoints/AP"], named.index(each["case"]) + shift)
-                for each in records
-                if each["max_iter"] == max_iter and ranking in each["results"]
-            ]
-            if found:
-                axes.scatter(*zip(*found, strict=True), marker=mark, label=f"ranked by: {ranking}")
-        axes.set_yticks(range(len(named)), named)
-        axes.invert_yaxis()
-        axes.set_xlabel(f"keypoint AP after {max_iter} iterations; a mark for each seed")
-        axes.grid(axis="x", alpha=0.4)
-    axes.legend()
-    figure.tight_layout()
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120)
-    pyplot.close(figure)
-
-
-def plot_curves(runs: Path, records: Iterable[dict[str, Any]], max_iter: int, path: Path) -> None:
-    """Draw the keypoint loss over the iterations: of heatmaps, so that its unit is the same.
-
-    Cases differ in colour; seeds are lines of one colour.
-    """
-    # slow, and only this needs it
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 4.5))
-    drawn: dict[str, str] = {}
-    for record in records:
-        case = record["case"]
-        metrics = run_folder(runs, case, record["max_iter"], record["seed"]) / "metrics.json"
-        if record["max_iter"] != max_iter or case == "likelihood" or not metrics.is_file():
-            continue
-        rows = map(json.loads, metrics.read_text(encoding="utf-8").splitlines())
-        points = [
-            (row["iteration"], row["loss_keypoint"]) for row in rows if "loss_keypoint" in row
-        ]
-        (line,) = axes.plot(
-            *zip(*points, strict=True),
-            color=drawn.get(case),
-            label=None if case in drawn else case,
-            linewidth=1,
-        )
-        drawn[case] = line.get_color()
-    axes.set_xlabel("iteration")
-    axes.set_ylabel("keypoint loss, nats")
-    axes.grid(alpha=0.4)
-    axes.legend()
-    figure.tight_layout()
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120)
-    pyplot.close(figure)
-
-
 def sum_up(arguments: argparse.Namespace) -> None:
     """Print and write what the records say."""
     files = sorted(arguments.runs.glob("*/record.json"))
@@ -358,7 +279,7 @@ def sum_up(arguments: argparse.Namespace) -> None:
     print(tabulate(table, head, tablefmt="github"))
     result = {"task": "refined", "device": device_name(torch.device("cpu")), "rows": rows}
     for max_iter in arguments.times:
-        times = measure_times(arguments.runs, max_iter, _PHOTOS)
+        times = measure_times(arguments.runs, records, max_iter, _PHOTOS)
         keys = ("parameters", "ms", "ratio")
         lines = [(case, *map(measured.get, keys)) for case, measured in times.items()]
         print(tabulate(lines, (f"{max_iter} iterations", *keys), "github", floatfmt=".2f"))
@@ -366,11 +287,18 @@ def sum_up(arguments: argparse.Namespace) -> None:
     if arguments.json:
         result = {**result, "runs": records, **collect_provenance()}
         write_text_atomic(arguments.json, json.dumps(result, indent=2) + "\n")
+    if arguments.plot or arguments.curves:
+        from benchmarks import refined_plots as plots  # matplotlib is slow
     if arguments.plot:
-        plot(records, arguments.plot)
+        plots.plot(records, list(CASES), arguments.plot)
     if arguments.curves:
         shortest = min(each["max_iter"] for each in records)
-        plot_curves(arguments.runs, records, shortest, arguments.curves)
+        logged = {
+            run_folder(arguments.runs, each["case"], each["max_iter"], each["seed"]): each
+            for each in records
+            if each["max_iter"] == shortest
+        }
+        plots.plot_curves(logged, arguments.curves)
 
 
 def _with_spread(ranking: dict[str, float | None] | None) -> str:
