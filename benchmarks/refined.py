@@ -8,18 +8,23 @@ Small models from scratch on synthetic photos; a run is one case with one seed, 
 Runs whose record is there are not made again, and one that was stopped goes on where it was. The
 second command sums up all records, and times the models of a length in turn, photo by photo.
 
-Cases: none (the config as it is), learned score, regions, masks, oks loss, context, likelihood,
-levels (keypoints pooled from the levels that COCO's images would have them from, against "learned
-score", which pools everybody from P2), refined (configs/quick/synthetic_refined.py), refined
-without regions, and all together (refined, masks and context).
+Cases; all but "none" learn a score beside:
+
+    none                     configs/quick/synthetic.py as it is
+    learned score, regions, masks, context, likelihood
+    oks loss                 configs/quick/synthetic_refined.py
+    oks loss and regions
+    all together             the switches of configs/keypoint_rcnn_R50_FPN_refined_3x.py
+    levels                   keypoints pooled from the levels that they would have on COCO
+    tight boxes              boxes in training that leave as many keypoints outside as COCO's do
+    tight boxes and regions
 """
 
 import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
@@ -32,9 +37,8 @@ from tabulate import tabulate
 from torch import Tensor, nn
 
 from benchmarks.accuracy import load_model
-from configs.common import refined
+from benchmarks.refined_cases import CASES, make_config
 from pose_project.data import get_schema
-from pose_project.engine import load_config
 from pose_project.engine.runs import train
 from pose_project.evaluation import PoseEvaluator
 from pose_project.modeling.acceleration import FastInference
@@ -44,56 +48,14 @@ from pose_project.utils.errors import InputError
 from pose_project.utils.files import write_text_atomic
 from pose_project.utils.provenance import collect_provenance, device_name
 
-_CONFIG = "configs/quick/synthetic.py"
 _WARM_UPS = 5
 _PHOTOS = "synthetic_demo_val_400"
 _FEW_PHOTOS = "synthetic_demo_val_4"  # for the evaluation that ends a training
-_REFINED = "configs/quick/synthetic_refined.py"
 
 
-def pool_from_levels(model: DictConfig) -> None:
-    """Pool from P2 to P5 by size, as on COCO, whose images are 800/192 times as large as these."""
-    model.roi_heads.keypoint_pooler.canonical_box_size = round(224 * 192 / 800)
-
-
-CASES: dict[str, tuple[Callable[..., None], ...]] = {
-    "none": (),
-    "learned score": (refined.learn_score,),
-    "regions": (refined.enlarge_regions,),
-    "masks": (refined.teach_with_masks,),
-    "oks loss": (refined.add_oks_loss,),
-    "context": (refined.add_global_context,),
-    "likelihood": (refined.regress_by_likelihood,),
-    "levels": (pool_from_levels,),
-    "refined": (),  # its own config
-    "refined without regions": (partial(refined.enlarge_regions, scale=1.0),),
-    "all together": (refined.teach_with_masks, refined.add_global_context),
-}
-_ON_TOP_OF_REFINED = ("refined", "refined without regions", "all together")
 RANKINGS = ("box", "expected", "learned")  # the last where a score was learned
 """By what people are ranked: the score of the box alone, or times the OKS that the softmax lets
 expect (``train.inference.test_time.rescore``), or times the learned one."""
-
-
-def make_config(case: str, seed: int, max_iter: int, photos: str, folder: Path) -> DictConfig:
-    """Return the training config of a run. All but "none" learn a score; nothing flows back."""
-    if case not in CASES:
-        raise InputError(f"unknown case {case!r}; known: {', '.join(CASES)}")
-    overrides = [
-        f"train.seed={seed}",
-        f"train.max_iter={max_iter}",
-        f"train.output_dir={folder}",
-        f"dataloader.test.dataset.names={photos}",
-        "train.report=False",
-        "train.device=cpu",
-    ]
-    cfg = load_config(_REFINED if case in _ON_TOP_OF_REFINED else _CONFIG, overrides)
-    for change in CASES[case]:
-        takes_data = change is refined.teach_with_masks
-        change(cfg.model, cfg.dataloader) if takes_data else change(cfg.model)
-    if case != "none":
-        refined.learn_score(cfg.model)
-    return cfg
 
 
 def run_folder(runs: Path, case: str, max_iter: int, seed: int) -> Path:

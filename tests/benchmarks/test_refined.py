@@ -9,7 +9,9 @@ from detectron2.config import instantiate
 from helpers.annotations import person
 from PIL import Image
 
-from benchmarks import refined, region_page
+from benchmarks import refined, refined_cases, region_page
+from pose_project.data import get_dataset_dicts
+from pose_project.engine import load_config
 from pose_project.extras.refined_heads.keypoint_heads import (
     GlobalContextKeypointHead,
     LikelihoodKeypointHead,
@@ -28,7 +30,7 @@ def test_mean_and_spread_of_the_seeds(tmp_path, capsys):
     records = [
         record("none", 0, 50, None),
         record("none", 1, 54, None),
-        record("refined", 0, 51, 60),
+        record("oks loss", 0, 51, 60),
     ]
     for number, each in enumerate(records):
         (tmp_path / str(number)).mkdir()
@@ -46,7 +48,7 @@ def test_mean_and_spread_of_the_seeds(tmp_path, capsys):
     rows = {each["case"]: each for each in json.loads(output.read_text())["rows"]}
     assert rows["none"]["seeds"] == [0, 1] and rows["none"]["bbox"] == 50.5
     assert rows["none"]["box"] == {"mean": 52, "spread": pytest.approx(8**0.5)}
-    assert rows["refined"]["learned"] == {"mean": 60, "spread": None}
+    assert rows["oks loss"]["learned"] == {"mean": 60, "spread": None}
     assert Image.open(plot).width > 100
     assert Image.open(curves).width > 100
     assert "52.0 ± 2.8" in capsys.readouterr().out
@@ -78,17 +80,53 @@ def test_a_case_is_its_switches(case, tmp_path):
     cfg = refined.make_config(case, 3, 20, "synthetic_demo_val_4", tmp_path)
     heads, head = cfg.model.roi_heads, cfg.model.roi_heads.keypoint_head
     whole = case == "all together"
-    on_top = whole or case.startswith("refined")
-    has_regions = case in ("regions", "refined") or whole
-    assert (heads._target_ is PoseROIHeads) == (on_top or case in ("regions", "masks"))
+    has_regions, has_masks = "regions" in case or whole, case == "masks" or whole
+    assert (heads._target_ is PoseROIHeads) == (has_regions or has_masks)
     assert heads.get("region_scale", 1.0) == (1.3 if has_regions else 1.0)
-    assert heads.get("masks_only_teach", False) == (case == "masks" or whole)
+    assert heads.get("masks_only_teach", False) == has_masks
     assert (head._target_ is LikelihoodKeypointHead) == (case == "likelihood")
     assert (head._target_ is GlobalContextKeypointHead) == (case == "context" or whole)
-    assert bool(head.get("oks_loss_weight")) == (case == "oks loss" or on_top)
+    assert bool(head.get("oks_loss_weight")) == ("oks loss" in case or whole)
     assert (heads.keypoint_pooler.get("canonical_box_size", 224) == 54) == (case == "levels")
     assert bool(head.get("score_loss_weight")) == (case != "none")
+    is_tight = cfg.dataloader.train.mapper._target_ is refined_cases.TightBoxesMapper
+    assert is_tight == case.startswith("tight boxes")
     assert (cfg.train.seed, cfg.train.max_iter) == (3, 20)
+
+
+@pytest.mark.parametrize(
+    ("case", "config"),
+    [
+        ("oks loss", "configs/quick/synthetic_refined.py"),
+        ("all together", "configs/keypoint_rcnn_R50_FPN_refined_3x.py"),
+    ],
+)
+def test_a_config_has_the_switches_of_its_case(case, config, tmp_path):
+    cases = refined.make_config(case, 0, 20, "synthetic_demo_val_4", tmp_path).model.roi_heads
+    configs = load_config(config).model.roi_heads
+    assert cases._target_ == configs._target_
+    for key in ("region_scale", "masks_only_teach"):
+        assert cases.get(key) == configs.get(key)
+    for key in ("_target_", "oks_sigmas", "oks_loss_weight", "score_loss_weight", "num_heads"):
+        assert cases.keypoint_head.get(key) == configs.keypoint_head.get(key)
+
+
+def test_tight_boxes_leave_as_many_keypoints_outside_as_on_coco(tmp_path):
+    people = {True: [], False: []}
+    for is_tight, found in people.items():
+        case = "tight boxes" if is_tight else "learned score"
+        cfg = refined.make_config(case, 0, 20, "synthetic_demo_val_4", tmp_path)
+        cfg.dataloader.train.dataset.names = "synthetic_demo_train_60"
+        mapper = instantiate(cfg.dataloader.train.mapper)
+        for each in get_dataset_dicts("synthetic_demo_train_60"):
+            instances = mapper(each)["instances"]
+            boxes, points = instances.gt_boxes.tensor, instances.gt_keypoints.tensor
+            for box, person_points in zip(boxes.numpy(), points.numpy(), strict=True):
+                labelled = person_points[person_points[:, 2] > 0, :2]
+                found.append({"box": box, "points": labelled})
+    assert region_page.share_outside(people[False], 1.0, 0) < 0.005
+    assert 0.04 < region_page.share_outside(people[True], 1.0, 0) < 0.07
+    assert region_page.share_outside(people[True], 1.3, 0) < 0.002
 
 
 @pytest.mark.parametrize(
