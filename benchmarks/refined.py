@@ -16,6 +16,8 @@ Cases; all but "none" learn a score beside:
     oks loss and regions
     all together             the switches of configs/keypoint_rcnn_R50_FPN_refined_3x.py
     levels                   keypoints pooled from the levels that they would have on COCO
+    fine-tuned heatmaps      from the weights of "none" with the same seed after 660 iterations
+    fine-tuned likelihood    likewise
     tight boxes              boxes in training that leave as many keypoints outside as COCO's do
     tight boxes and regions
 """
@@ -37,7 +39,7 @@ from tabulate import tabulate
 from torch import Tensor, nn
 
 from benchmarks.accuracy import load_model
-from benchmarks.refined_cases import CASES, make_config
+from benchmarks.refined_cases import CASES, TRAINED_FOR, is_fine_tuned, make_config
 from pose_project.data import get_schema
 from pose_project.engine.runs import train
 from pose_project.evaluation import PoseEvaluator
@@ -71,6 +73,9 @@ def run_case(case: str, seed: int, max_iter: int, photos: str, runs: Path) -> di
         return json.loads(record_file.read_text(encoding="utf-8"))
     cfg = make_config(case, seed, max_iter, photos, folder)
     start = time.perf_counter()
+    if is_fine_tuned(case):
+        weights = run_folder(runs, "none", TRAINED_FOR, seed) / "model_final.pth"
+        cfg.train.init_checkpoint = str(weights)
     cfg.dataloader.test.dataset.names = _FEW_PHOTOS
     train(cfg, resume=folder.is_dir())
     cfg.dataloader.test.dataset.names = photos

@@ -53,6 +53,8 @@ CASES: dict[str, tuple[Callable[..., None], ...]] = {
     "oks loss": (refined.add_oks_loss,),
     "context": (refined.add_global_context,),
     "likelihood": (refined.regress_by_likelihood,),
+    "fine-tuned heatmaps": (),
+    "fine-tuned likelihood": (refined.regress_by_likelihood,),
     "levels": (pool_from_levels,),
     "oks loss and regions": (refined.add_oks_loss, refined.enlarge_regions),
     "all together": _FOR_COCO,
@@ -60,6 +62,14 @@ CASES: dict[str, tuple[Callable[..., None], ...]] = {
     "tight boxes and regions": (tighten_boxes, refined.enlarge_regions),
 }
 """The switches of each case. All but "none" also learn a score; nothing flows back from it."""
+
+TRAINED_FOR = 660
+"""Iterations that "none" had whose weights a fine-tuned case starts from, with the same seed."""
+
+
+def is_fine_tuned(case: str) -> bool:
+    """Return whether a case starts from trained weights."""
+    return case.startswith("fine-tuned")
 
 
 def make_config(case: str, seed: int, max_iter: int, photos: str, folder: Path) -> DictConfig:
