@@ -259,11 +259,11 @@ def sum_up(arguments: argparse.Namespace) -> None:
     if arguments.plot:
         plots.plot(records, list(CASES), arguments.plot)
     if arguments.curves:
-        shortest = min(each["max_iter"] for each in records)
+        longest = max(each["max_iter"] for each in records)
         logged = {
             run_folder(arguments.runs, each["case"], each["max_iter"], each["seed"]): each
             for each in records
-            if each["max_iter"] == shortest
+            if each["max_iter"] == longest
         }
         plots.plot_curves(logged, arguments.curves)
 
@@ -293,7 +293,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the result here")
     parser.add_argument("--plot", type=Path, metavar="OUT.png", help="also draw all runs")
     parser.add_argument(
-        "--curves", type=Path, metavar="OUT.png", help="also draw the loss of the shortest runs"
+        "--curves", type=Path, metavar="OUT.png", help="also draw the loss of the longest runs"
     )
     arguments = parser.parse_args(argv)
     setup_logger(name="pose_project")
