@@ -23,6 +23,7 @@ from pose_project.modeling.losses import LabelledPeople
 
 _FLOW_WIDTH, _FLOW_LAYERS = 64, 6
 _SMALLEST_SCALE = 1e-3  # of the region
+_CELLS = 7  # along each side of the region that coordinates are regressed from
 
 
 class ErrorFlow(nn.Module):
@@ -99,8 +100,10 @@ class ScaledPoints(NamedTuple):
 
 @ROI_KEYPOINT_HEAD_REGISTRY.register()
 class LikelihoodKeypointHead(KeypointPredictions, BaseKeypointRCNNHead, nn.Sequential):
-    """The convolutions of Mask R-CNN's head, their mean over the region, and four numbers each.
+    """The convolutions of Mask R-CNN's head, and one linear layer for four numbers each.
 
+    The linear layer sees 7x7 cells. The paper's sees the mean over the person, whose network looks
+    at the whole person before; these convolutions do not, and their mean has lost where things are.
     A keypoint's score is 1 - the mean of its two scales, as in the paper. The convolutions load
     from the stock head's weights.
 
@@ -142,7 +145,9 @@ class LikelihoodKeypointHead(KeypointPredictions, BaseKeypointRCNNHead, nn.Seque
             self.add_module(f"conv_fcn{number}", conv)
             self.add_module(f"conv_fcn_relu{number}", nn.ReLU())
             channels = width
-        self.coordinates = nn.Linear(channels, 4 * num_keypoints)
+        self.coordinates = nn.Linear(channels * _CELLS**2, 4 * num_keypoints)
+        nn.init.xavier_uniform_(self.coordinates.weight, gain=0.01)  # everything at the centre
+        nn.init.zeros_(self.coordinates.bias)
         self.flow = ErrorFlow()
         self.setup(topk_per_image, oks_sigmas, score_loss_weight)
 
@@ -161,7 +166,8 @@ class LikelihoodKeypointHead(KeypointPredictions, BaseKeypointRCNNHead, nn.Seque
         for name, layer in self.named_children():
             if name.startswith("conv_fcn"):
                 x = layer(x)
-        numbers = self.coordinates(x.mean(dim=(2, 3))).unflatten(1, (self.num_keypoints, 4)).float()
+        cells = nn.functional.adaptive_avg_pool2d(x, _CELLS).flatten(1)
+        numbers = self.coordinates(cells).unflatten(1, (self.num_keypoints, 4)).float()
         means, scales = numbers.split(2, dim=2)
         return torch.cat([means, scales.sigmoid().clamp(min=_SMALLEST_SCALE)], dim=2)
 

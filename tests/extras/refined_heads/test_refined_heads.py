@@ -267,6 +267,25 @@ def test_a_likelihood_head_learns_where_keypoints_are():
     assert (points[..., :2] - truth).norm(dim=2).mean() < (truth - centre).norm(dim=2).mean() / 3
 
 
+def test_a_likelihood_head_tells_places_apart_that_no_border_gives_away():
+    """All keypoints are where the one bright cell is: what a mean over the region cannot tell."""
+    head = make_head("likelihood", score_loss_weight=0.0)
+    people, features = [labelled(4)], torch.zeros(4, 8, 14, 14)
+    for person, (column, row) in enumerate([(5, 5), (8, 5), (5, 8), (8, 8)]):
+        features[person, :, row, column] = 5
+        place = torch.tensor([10 + 50 * (column + 0.5) / 14, 10 + 100 * (row + 0.5) / 14])
+        people[0].gt_keypoints.tensor[person, :, :2] = place
+    optimizer = torch.optim.Adam(head.parameters(), lr=3e-3)
+    for _ in range(120):
+        optimizer.zero_grad()
+        head(features, people)["loss_keypoint"].backward()
+        optimizer.step()
+    with torch.no_grad():
+        points = head.points(head.layers(features), people[0].proposal_boxes.tensor)
+    errors = (points[..., :2] - people[0].gt_keypoints.tensor[..., :2]).norm(dim=2)
+    assert errors.max() < 5  # of 10.7 between the nearest two
+
+
 @pytest.mark.parametrize("name", ["GlobalContextKeypointHead", "LikelihoodKeypointHead"])
 def test_by_name_from_a_yacs_config(name):
     cfg = get_cfg()
