@@ -1,8 +1,8 @@
 """configs/keypoint_rcnn_R50_FPN_3x.py with the switches of docs/refined.md.
 
-The OKS loss, the learned score and attention were measured on synthetic images, regions on such with
-as many keypoints outside of boxes as COCO has. Masks rest on published figures for COCO: 64.0 to 65.3
-keypoint AP. Attention has 68.1 there instead of 65.5.
+The OKS loss, the learned score and attention were measured on synthetic images, regions on such
+with as many keypoints outside of boxes as COCO has. Masks rest on published figures for COCO: 64.0
+to 65.3 keypoint AP. Attention has 68.1 there instead of 65.5.
 """
 
 from .common.refined import (
